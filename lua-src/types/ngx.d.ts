@@ -9,6 +9,8 @@ type Failure = [undefined, string];
 
 /** @noSelf */
 interface NgxConfig {
+  /** The arguments that nginx was configured with. */
+  nginx_configure(): string;
   readonly ngx_lua_version: number;
   readonly subsystem: "http" | "stream";
 }
@@ -32,6 +34,16 @@ interface NgxTimer {
     delay: number,
     run: (premature: boolean) => void,
   ): LuaMultiReturn<[true, undefined] | Failure>;
+}
+
+interface NgxThread {
+  readonly __ngxThread: unique symbol;
+}
+
+/** @noSelf */
+interface NgxThreads {
+  spawn<Words extends unknown[]>(run: (this: void, ...words: Words) => void, ...words: Words): LuaMultiReturn<[NgxThread]>;
+  wait(thread: NgxThread): LuaMultiReturn<[boolean, unknown]>;
 }
 
 /** @noSelf */
@@ -122,6 +134,7 @@ interface Ngx {
   readonly config: NgxConfig;
   readonly req: NgxRequest;
   readonly timer: NgxTimer;
+  readonly thread: NgxThreads;
   readonly worker: NgxWorker;
   readonly socket: NgxSocket;
   readonly re: NgxRegex;

@@ -1,0 +1,170 @@
+/**
+ * Switchboard: routes each request to one of the instances that stand in Redis for its host.
+ *
+ * This is what conf files and users call. It only wires: every function hands on to the room that does the
+ * work.
+ */
+
+import { Config, read_config } from "./config";
+import { learn } from "./net/listeners";
+import { count, flush } from "./observe/counters";
+import * as health from "./observe/health";
+import { Watched } from "./observe/health";
+import { printable, tell } from "./observe/journal";
+import * as phases from "./request/phases";
+import { Router } from "./request/phases";
+import { in_flight } from "./request/state";
+import * as tries from "./request/tries";
+import { Dicts, open } from "./route/dict";
+import { create as create_lookup, Lookup } from "./route/lookup";
+import { parse_key_format } from "./schema/keys";
+import { Problem } from "./schema/record";
+import { ping } from "./store/redis";
+
+const VERSION = "0.1.0";
+/** ngx_lua 0.10.28, OpenResty 1.27.1.2: the first whose balancer keeps connections as this module needs it. */
+const OLDEST_NGX_LUA = 10028;
+/** Seconds between two flushes of the counters, and between two looks at Redis. */
+const TICK = 1;
+/** A bad value is logged again when it is still there after this many seconds. */
+const REMIND = 3600;
+
+let router: Router | undefined = undefined;
+let watched: Watched | undefined = undefined;
+
+function configured(): Router {
+  if (router === undefined) {
+    error(
+      "switchboard is not configured: include switchboard/init.conf in http {}, or call configure{} in your init_by_lua_block",
+      0,
+    );
+  }
+  return router!;
+}
+
+/** One line per bad value and node, however many workers and loads come upon it. */
+function report_problem(dicts: Dicts, name: string, problem: Problem): void {
+  count("switchboard_bad_values_total", 1);
+  const where = problem.key !== "" ? problem.key : name;
+  const [first] = dicts.matches.add(`told:${ngx.md5(`${where}\n${problem.value}\n${problem.reason}`)}`, 1, REMIND);
+  if (first) {
+    ngx.log(ngx.WARN, `[switchboard] skipped in ${printable(where)}: "${printable(problem.value)}": ${printable(problem.reason)}`);
+  }
+}
+
+function create_router(config: Config, dicts: Dicts): Router {
+  const lookup = create_lookup(
+    config,
+    parse_key_format(config.key_format),
+    dicts,
+    (name, problem) => report_problem(dicts, name, problem),
+    (name, err) => {
+      count("switchboard_load_failures_total", 1);
+      tell(ngx.ERR, "refresh", `could not refresh ${printable(name)}: ${printable(err)}`);
+    },
+  );
+  return { config, lookup, listens_to_proxies: config.trusted_proxies.length > 0 };
+}
+
+/**
+ * Reads the options and makes the module ready. Call it once, in init_by_lua.
+ *
+ * Options come from the table, then from SWITCHBOARD_* of the environment, then from the defaults; the
+ * README lists them. A mistake raises an error whose first line names the option, its value and what is
+ * allowed, so that nginx does not start with it.
+ *
+ * @param options snake_case names; undefined for the environment and the defaults alone
+ */
+function configure(options?: Record<string, unknown>): void {
+  if (ngx.config.ngx_lua_version < OLDEST_NGX_LUA) {
+    error(
+      `configure: ngx_lua ${ngx.config.ngx_lua_version} is too old: OpenResty 1.27.1.2 (ngx_lua 0.10.28) or later is needed`,
+      2,
+    );
+  }
+  const config = read_config(options, 3);
+  const dicts = open();
+  router = create_router(config, dicts);
+  watched = {
+    state: dicts.state,
+    dicts: {
+      switchboard_routes: dicts.routes,
+      switchboard_matches: dicts.matches,
+      switchboard_state: dicts.state,
+    },
+  };
+}
+
+function flush_counts(lookup: Lookup): void {
+  count('switchboard_lookups_total{cache="worker"}', lookup.hits);
+  count('switchboard_lookups_total{cache="shared"}', lookup.misses);
+  lookup.hits = 0;
+  lookup.misses = 0;
+  flush(lookup.dicts.state, in_flight());
+}
+
+function look_at_redis(active: Router): void {
+  const [answers, err] = ping(active.config, active.config.redis_timeout);
+  health.note_redis(active.lookup.dicts.state, answers === true);
+  if (answers === undefined) {
+    tell(ngx.ERR, "redis", `redis is unreachable, known routes are served on: ${err}`);
+  }
+}
+
+/** Starts what runs beside the requests. Call it in init_worker_by_lua. */
+function start(): void {
+  const active = configured();
+  learn();
+  ngx.timer.every(TICK, (premature) => {
+    flush_counts(active.lookup);
+    if (!premature && ngx.worker.id() === 0) {
+      look_at_redis(active);
+    }
+  });
+  if (ngx.worker.id() === 0) {
+    ngx.timer.at(0, (premature) => {
+      if (!premature) {
+        look_at_redis(active);
+      }
+    });
+  }
+}
+
+/** For access_by_lua of a location that proxies to `switchboard`. */
+function access(): void {
+  phases.access(router ?? configured());
+}
+
+/** For balancer_by_lua of the upstream `switchboard`. */
+function balance(): void {
+  tries.balance((router ?? configured()).config);
+}
+
+/** For log_by_lua at http level; it leaves requests of others alone. */
+function log(): void {
+  phases.log();
+}
+
+/** For the location of errors.conf: the body of a 502 or 504. */
+function failed(): void {
+  phases.failed(configured());
+}
+
+/** For content_by_lua of `/healthz`. */
+function healthz(): void {
+  health.healthz();
+}
+
+/** For content_by_lua of `/readyz`. */
+function readyz(): void {
+  configured();
+  health.readyz(watched!);
+}
+
+/** For content_by_lua of `/metrics`. */
+function metrics(): void {
+  flush_counts(configured().lookup);
+  health.metrics(watched!);
+}
+
+export { access, balance, configure, failed, healthz, log, metrics, readyz, start, VERSION as _VERSION };

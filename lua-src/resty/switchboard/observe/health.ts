@@ -1,0 +1,102 @@
+/**
+ * Whether this node serves, for load balancers and Prometheus. Read-only, and without the name of any route:
+ * these pages may be reached from outside.
+ */
+
+import { each, total_in_flight } from "./counters";
+
+const STARTED = "started";
+const REDIS_DOWN_SINCE = "redis_down_since";
+/** Below this share of free room a dict is said to be nearly full. */
+const SCARCE = 0.05;
+
+/** The state dict and those whose room is watched, by name. */
+export interface Watched {
+  state: NgxSharedDict;
+  dicts: Record<string, NgxSharedDict>;
+}
+
+/** Notes whether Redis answered just now. The first note ends the starting phase. */
+function note_redis(state: NgxSharedDict, answers: boolean): void {
+  if (answers) {
+    state.delete(REDIS_DOWN_SINCE);
+  } else {
+    state.add(REDIS_DOWN_SINCE, ngx.now());
+  }
+  state.set(STARTED, true);
+}
+
+function reasons_not_ready(state: NgxSharedDict): string | undefined {
+  if (ngx.worker.exiting()) {
+    return "draining: this worker stops when its requests have ended";
+  }
+  const [started] = state.get(STARTED);
+  if (started === undefined) {
+    return "starting: start() has not asked Redis yet";
+  }
+  return undefined;
+}
+
+function state_lines(watched: Watched): string[] {
+  const lines = ["ready"];
+  const [since] = watched.state.get(REDIS_DOWN_SINCE);
+  if (since !== undefined) {
+    const seconds = math.floor(ngx.now() - (since as number));
+    lines.push(`degraded: redis has been unreachable for ${seconds} s; known routes are served`);
+  }
+  for (const [name, dict] of pairs(watched.dicts)) {
+    if (dict.free_space() < dict.capacity() * SCARCE) {
+      lines.push(`degraded: ${name} is nearly full; make its lua_shared_dict larger`);
+    }
+  }
+  return lines;
+}
+
+function plain(status: number, body: string): void {
+  ngx.status = status;
+  const header = ngx.header as Record<string, string | number>;
+  header["Content-Type"] = "text/plain; charset=utf-8";
+  header["Cache-Control"] = "no-store";
+  ngx.print(body);
+}
+
+/** `/healthz`: the process serves. */
+function healthz(): void {
+  plain(200, "ok\n");
+}
+
+/** `/readyz`: 200 when requests should come here; 503 with the reasons when not. */
+function readyz(watched: Watched): void {
+  const not_ready = reasons_not_ready(watched.state);
+  if (not_ready !== undefined) {
+    plain(503, `${not_ready}\n`);
+    return;
+  }
+  plain(200, `${table.concat(state_lines(watched), "\n")}\n`);
+}
+
+/** `/metrics` in the text format of Prometheus. */
+function metrics(watched: Watched): void {
+  const lines: string[] = [];
+  let family = "";
+  each(watched.state, (series, total) => {
+    const [name] = string.match(series, "^[^{]+");
+    if (name !== family) {
+      family = name!;
+      lines.push(`# TYPE ${family} counter`);
+    }
+    lines.push(`${series} ${string.format("%d", total)}`);
+  });
+  const [since] = watched.state.get(REDIS_DOWN_SINCE);
+  lines.push("# TYPE switchboard_in_flight gauge");
+  lines.push(`switchboard_in_flight ${total_in_flight(watched.state)}`);
+  lines.push("# TYPE switchboard_redis_up gauge");
+  lines.push(`switchboard_redis_up ${since === undefined ? 1 : 0}`);
+  lines.push("# TYPE switchboard_dict_free_bytes gauge");
+  for (const [name, dict] of pairs(watched.dicts)) {
+    lines.push(`switchboard_dict_free_bytes{dict="${name}"} ${string.format("%d", dict.free_space())}`);
+  }
+  plain(200, `${table.concat(lines, "\n")}\n`);
+}
+
+export { healthz, metrics, note_redis, readyz };

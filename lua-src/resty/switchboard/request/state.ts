@@ -1,0 +1,104 @@
+/**
+ * What a request carries from access over its tries to the log phase.
+ *
+ * Kept by the address of nginx's request structure, not in `ngx.ctx`: an internal redirect (`error_page`, an
+ * app's X-Accel-Redirect) empties `ngx.ctx` but keeps the request, and in-flight counts would never come
+ * down again. Tables are used again, so that a request allocates none.
+ */
+
+import { cast } from "ffi";
+import { get_request } from "resty.core.base";
+import { Peer } from "../balance/peer";
+import { Entry } from "../route/entry";
+
+export interface RequestState {
+  entry: Entry;
+  /** Where the running try goes. */
+  peer: Peer | undefined;
+  /** Tries so far, the running one included; one more on a fresh connection does not count. */
+  tries: number;
+  /** Peers whose tries failed. */
+  tried: Peer[];
+  /** The running try may use a connection from the pool. */
+  pooled: boolean;
+  upgrade: boolean;
+}
+
+const live = new LuaTable<number, RequestState>();
+const spare: RequestState[] = [];
+let spare_count = 0;
+let running = 0;
+
+/** More spare tables than this are left to the garbage collector after a burst. */
+const MOST_SPARE = 1024;
+
+function request_key(): number {
+  return tonumber(cast("uintptr_t", get_request()))!;
+}
+
+/** The running request's state; undefined when `begin` was not called for it. */
+function current(): RequestState | undefined {
+  return live.get(request_key());
+}
+
+/** Takes the running try off its instance. */
+function release(state: RequestState): void {
+  const peer = state.peer;
+  if (peer !== undefined) {
+    peer.state.in_flight -= 1;
+    state.peer = undefined;
+  }
+}
+
+function forget_tried(state: RequestState): void {
+  for (const i of $range(state.tried.length, 1, -1)) {
+    state.tried[i - 1] = undefined!;
+  }
+}
+
+/** Starts a request on a route; one that was redirected into a route again starts anew. */
+function begin(entry: Entry): RequestState {
+  const key = request_key();
+  let state = live.get(key);
+  if (state !== undefined) {
+    release(state);
+    forget_tried(state);
+    state.entry = entry;
+    state.tries = 0;
+    state.upgrade = false;
+    return state;
+  }
+  if (spare_count > 0) {
+    spare_count -= 1;
+    state = spare[spare_count]!;
+    state.entry = entry;
+  } else {
+    state = { entry, peer: undefined, tries: 0, tried: [], pooled: false, upgrade: false };
+  }
+  live.set(key, state);
+  running += 1;
+  return state;
+}
+
+/** Ends the running request's state. */
+function end(state: RequestState): void {
+  release(state);
+  live.delete(request_key());
+  running -= 1;
+  if (spare_count < MOST_SPARE) {
+    if (state.tries > 1) {
+      forget_tried(state);
+    }
+    state.tries = 0;
+    state.upgrade = false;
+    spare[spare_count] = state;
+    spare_count += 1;
+  }
+}
+
+/** Requests of this worker that run right now. */
+function in_flight(): number {
+  return running;
+}
+
+export { begin, current, end, in_flight, release };

@@ -1,0 +1,191 @@
+/**
+ * The balancer phase: one call per try. It picks, and sets what nginx needs; it does no I/O and waits for
+ * nothing.
+ *
+ * nginx decides whether to call again. It does so only while it believes in further tries, and those are
+ * granted one by one, before the try they follow: refusing inside the next call would be too late to give
+ * the client the right status on every build.
+ */
+
+import { enable_keepalive, get_last_failure, set_current_peer, set_more_tries, set_timeouts, set_upstream_tls } from "ngx.balancer";
+import { Peer } from "../balance/peer";
+import { next_peer } from "../balance/round_robin";
+import { Config } from "../config";
+import { count } from "../observe/counters";
+import { tell } from "../observe/journal";
+import { Reason } from "./answer";
+import { current, release, RequestState } from "./state";
+
+/**
+ * OpenResty's nginx takes a status from the balancer, and counts a try on a pooled connection that was found
+ * closed. Stock nginx with ngx_lua does neither: a status becomes 500, and such a try is given back.
+ */
+const IS_OPENRESTY =
+  string.find(ngx.config.nginx_configure(), "openresty", 1, true)[0] !== undefined ||
+  string.find(ngx.config.nginx_configure(), "/ngx_lua-", 1, true)[0] !== undefined;
+
+/** Methods that may be sent twice. nginx itself would also repeat PURGE and whatever it does not know. */
+const REPEATABLE: Record<string, true | undefined> = {
+  GET: true,
+  HEAD: true,
+  OPTIONS: true,
+  TRACE: true,
+  PUT: true,
+  DELETE: true,
+};
+
+const GATEWAY_TIMEOUT = 504;
+
+/** The last but one value of an `$upstream_…` list: in the balancer nginx has already begun the next one. */
+function of_last_try(list: string | undefined): string {
+  const [value] = string.match(list ?? "", "([^,:%s]+)[,:%s]+[^,:%s]+$");
+  return value ?? "-";
+}
+
+/** How the try that has just failed went. */
+interface Failure {
+  timed_out: boolean;
+  connected: boolean;
+  sent: boolean;
+  /** nothing of a response had come */
+  silent: boolean;
+}
+
+function last_failure(): Failure {
+  const [, status] = get_last_failure();
+  return {
+    timed_out: status === GATEWAY_TIMEOUT,
+    connected: of_last_try(ngx.var.upstream_connect_time) !== "-",
+    sent: (tonumber(of_last_try(ngx.var.upstream_bytes_sent)) ?? 0) > 0,
+    silent: (tonumber(of_last_try(ngx.var.upstream_bytes_received)) ?? 0) === 0,
+  };
+}
+
+function reason_of(failure: Failure, tls: boolean): Reason {
+  if (failure.connected) {
+    return failure.timed_out ? "read_timeout" : "bad_response";
+  }
+  if (failure.timed_out) {
+    return "connect_timeout";
+  }
+  return tls ? "tls_failed" : "connect_failed";
+}
+
+/** Ends the request in the balancer with the answer that the last failure deserves. */
+function give_up(failure: Failure, tls: boolean): void {
+  (ngx.var as Record<string, string>).switchboard_failure = reason_of(failure, tls);
+  if (IS_OPENRESTY) {
+    ngx.exit(failure.timed_out ? GATEWAY_TIMEOUT : 502);
+  }
+  ngx.exit(ngx.BUSY);
+}
+
+function was_tried(state: RequestState, peer: Peer): boolean {
+  for (const tried of state.tried) {
+    if (tried === peer) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** The next peer in turn that this request has not tried. */
+function next_untried(state: RequestState): Peer | undefined {
+  const ring = state.entry.ring!;
+  for (const _ of $range(1, ring.count)) {
+    const peer = next_peer(ring);
+    if (!was_tried(state, peer)) {
+      return peer;
+    }
+  }
+  // Weighted turns come in no fixed order: a light peer may not have had one.
+  for (const peer of ring.peers) {
+    if (!was_tried(state, peer)) {
+      return peer;
+    }
+  }
+  return undefined;
+}
+
+/** Sends a try to a peer. `fresh`: on a connection of its own. */
+function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): void {
+  state.peer = peer;
+  state.pooled = !fresh;
+  peer.state.in_flight += 1;
+  // Always, and first: it is on by the conf's `proxy_pass https://…`, and SNI needs it set before the peer.
+  set_upstream_tls(peer.tls);
+  const [ok, err] = set_current_peer(peer.address, peer.port, peer.server_name);
+  if (ok === undefined) {
+    tell(ngx.ERR, `peer ${peer.state.identity}`, `${state.entry.name}: could not use ${peer.state.identity}: ${err}`);
+    ngx.exit(ngx.BUSY);
+  }
+  if (!fresh) {
+    enable_keepalive(config.keepalive_idle, config.keepalive_requests);
+  }
+  if (state.tries < state.entry.tries || (IS_OPENRESTY && !fresh)) {
+    set_more_tries(1);
+  }
+  const timeouts = state.entry.timeouts;
+  if (state.upgrade) {
+    set_timeouts(
+      timeouts !== undefined ? timeouts.connect : config.connect_timeout,
+      config.websocket_timeout,
+      config.websocket_timeout,
+    );
+  } else if (timeouts !== undefined) {
+    set_timeouts(timeouts.connect, timeouts.send, timeouts.read);
+  }
+}
+
+/** A further try, after one failed. */
+function send_again(config: Config, state: RequestState): void {
+  const failure = last_failure();
+  const peer = state.peer;
+  if (peer === undefined) {
+    // The last call raised before it had a peer; there is nothing to conclude from it.
+    ngx.exit(ngx.BUSY);
+    return;
+  }
+  release(state);
+  if (failure.sent && REPEATABLE[ngx.req.get_method()] === undefined) {
+    give_up(failure, peer.tls);
+    return;
+  }
+  if (state.pooled && failure.connected && failure.silent && !failure.timed_out) {
+    // The instance may just have closed an idle connection: that is no failure of the instance.
+    count("switchboard_stale_connections_total", 1);
+    send(config, state, peer, true);
+    return;
+  }
+  state.tried[state.tried.length] = peer;
+  const untried = state.tries < state.entry.tries ? next_untried(state) : undefined;
+  if (untried === undefined) {
+    give_up(failure, peer.tls);
+    return;
+  }
+  state.tries += 1;
+  count("switchboard_retries_total", 1);
+  send(config, state, untried, false);
+}
+
+/** Picks where the request goes; called by nginx before each try. */
+function balance(config: Config): void {
+  const state = current();
+  if (state === undefined || state.entry.ring === undefined) {
+    tell(
+      ngx.ERR,
+      "unprepared",
+      "the balancer was reached without a route: a location with proxy_pass to switchboard needs access() in its access phase (include switchboard/handlers.conf)",
+    );
+    ngx.exit(ngx.BUSY);
+    return;
+  }
+  if (state.tries === 0) {
+    state.tries = 1;
+    send(config, state, next_peer(state.entry.ring), false);
+  } else {
+    send_again(config, state);
+  }
+}
+
+export { balance };

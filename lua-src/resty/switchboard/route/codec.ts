@@ -1,0 +1,151 @@
+/**
+ * The compact text of a route in the shared dict.
+ *
+ * A dict entry of up to 188 bytes (key and value) takes one 256-byte slab slot, so a route with three IPv4
+ * instances must stay below: no JSON, no defaults written out. First line the options, then a line an
+ * instance: its address, and only the attributes that are not the default.
+ */
+
+import { address_of, Instance, RouteOptions, RouteRecord } from "../schema/record";
+
+function number_text(value: number): string {
+  return string.format("%.14g", value);
+}
+
+function encode_options(record: RouteRecord): string {
+  const o = record.options;
+  let text = record.kind === "zset" ? "z" : record.kind === "set" ? "b" : "-";
+  text += record.paths_only ? "!" : "";
+  text += o.pool !== undefined ? ` p${o.pool}` : "";
+  text += o.connect_timeout !== undefined ? ` c${number_text(o.connect_timeout)}` : "";
+  text += o.send_timeout !== undefined ? ` s${number_text(o.send_timeout)}` : "";
+  text += o.read_timeout !== undefined ? ` r${number_text(o.read_timeout)}` : "";
+  text += o.tries !== undefined ? ` t${number_text(o.tries)}` : "";
+  return text;
+}
+
+function encode_instance(instance: Instance): string {
+  let text = address_of(instance);
+  text += instance.weight !== 1 ? ` w${number_text(instance.weight)}` : "";
+  text += instance.drain ? " d1" : "";
+  text += instance.zone !== undefined ? ` z${instance.zone}` : "";
+  text += instance.id !== undefined ? ` i${instance.id}` : "";
+  text += instance.addresses !== undefined ? ` a${table.concat(instance.addresses, ",")}` : "";
+  return text;
+}
+
+/** Everything that makes two versions of a route differ. Without the lives of heart-beating instances. */
+function encode(record: RouteRecord): string {
+  const lines: string[] = [encode_options(record)];
+  for (const instance of record.instances) {
+    lines.push(encode_instance(instance));
+  }
+  return table.concat(lines, "\n");
+}
+
+/** The lives of heart-beating instances, in the order of the instances; empty without any. */
+function encode_lives(record: RouteRecord): string {
+  if (record.kind !== "zset") {
+    return "";
+  }
+  const lives: string[] = [];
+  for (const instance of record.instances) {
+    lives.push(instance.until !== undefined ? number_text(instance.until) : "-");
+  }
+  return table.concat(lives, " ");
+}
+
+/** Whether an instance of the second text ends before it did in the first: a change, not a heart-beat. */
+function shortens(before: string, after: string): boolean {
+  if (before === after) {
+    return false;
+  }
+  const next_before = string.gmatch(before, "%S+");
+  for (const [life] of string.gmatch(after, "%S+")) {
+    const [was] = next_before();
+    const a = tonumber(was) ?? math.huge;
+    const b = tonumber(life) ?? math.huge;
+    if (b < a) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function decode_options(text: string, record: RouteRecord): void {
+  const marks = string.sub(text, 1, 2);
+  const first = string.sub(marks, 1, 1);
+  record.kind = first === "z" ? "zset" : first === "b" ? "set" : undefined;
+  record.paths_only = string.sub(marks, 2, 2) === "!";
+  const o = record.options;
+  for (const [mark, value] of string.gmatch(text, " (%l)(%S+)")) {
+    if (mark === "p") {
+      o.pool = value;
+    } else if (mark === "c") {
+      o.connect_timeout = tonumber(value);
+    } else if (mark === "s") {
+      o.send_timeout = tonumber(value);
+    } else if (mark === "r") {
+      o.read_timeout = tonumber(value);
+    } else if (mark === "t") {
+      o.tries = tonumber(value);
+    }
+  }
+}
+
+function decode_addresses(text: string): string[] {
+  const addresses: string[] = [];
+  for (const [address] of string.gmatch(text, "[^,]+")) {
+    addresses.push(address);
+  }
+  return addresses;
+}
+
+function decode_instance(line: string): Instance {
+  const [address, attributes] = string.match(line, "^(%S+)(.*)$");
+  const tls = string.sub(address!, 1, 8) === "https://";
+  const [host, port] = string.match(tls ? string.sub(address!, 9) : address!, "^(.+):(%d+)$");
+  const [bracketed] = string.match(host!, "^%[(.*)%]$");
+  const instance: Instance = {
+    tls,
+    host: bracketed ?? host!,
+    port: tonumber(port)!,
+    weight: 1,
+    drain: false,
+  };
+  for (const [mark, value] of string.gmatch(attributes!, " (%l)(%S*)")) {
+    if (mark === "w") {
+      instance.weight = tonumber(value)!;
+    } else if (mark === "d") {
+      instance.drain = true;
+    } else if (mark === "z") {
+      instance.zone = value;
+    } else if (mark === "i") {
+      instance.id = value;
+    } else if (mark === "a") {
+      instance.addresses = decode_addresses(value!);
+    }
+  }
+  return instance;
+}
+
+/** What `encode` and `encode_lives` wrote. Problems are not kept. */
+function decode(body: string, lives: string): RouteRecord {
+  const record: RouteRecord = { paths_only: false, instances: [], options: {}, problems: [] };
+  const next_life = string.gmatch(lives, "%S+");
+  let first = true;
+  for (const [line] of string.gmatch(body, "[^\n]+")) {
+    if (first) {
+      decode_options(line, record);
+      first = false;
+    } else {
+      const instance = decode_instance(line);
+      const [life] = next_life();
+      instance.until = life !== undefined ? tonumber(life) : undefined;
+      record.instances.push(instance);
+    }
+  }
+  return record;
+}
+
+export { decode, encode, encode_lives, shortens };

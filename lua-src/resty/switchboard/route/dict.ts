@@ -1,0 +1,114 @@
+/**
+ * The node's copy of what Redis said, shared by all workers.
+ *
+ * Routes live in one dict. Hosts that a pattern matched and hosts that nobody knows live in another: a flood
+ * of made-up hosts fills and empties that one and evicts no route.
+ */
+
+/** A route as it stands in the shared dict. */
+export interface Stored {
+  /** ngx.now() when the load that wrote it began. */
+  loaded: number;
+  /** Seconds after `loaded` for which it counts as fresh. */
+  fresh: number;
+  /** The last good instances, kept for a moment after Redis said that there are none. */
+  held: boolean;
+  /** `lives` and `body` in one string: equal text means equal routes. */
+  text: string;
+  lives: string;
+  body: string;
+}
+
+/** Where the exact name is unknown. */
+export interface Match {
+  loaded: number;
+  /** The pattern that knows the host; empty: nobody does. */
+  pattern: string;
+}
+
+export interface Dicts {
+  routes: NgxSharedDict;
+  matches: NgxSharedDict;
+  state: NgxSharedDict;
+}
+
+const ROUTES = "switchboard_routes";
+const MATCHES = "switchboard_matches";
+const STATE = "switchboard_state";
+
+function named(name: string): NgxSharedDict {
+  const dict = ngx.shared[name];
+  if (dict === undefined) {
+    error(
+      `configure: the shared dict ${name} is missing: include switchboard/dicts.conf in http {}, or add "lua_shared_dict ${name} <size>;"`,
+      0,
+    );
+  }
+  return dict!;
+}
+
+/** The three dicts; raises an error that names the remedy when nginx.conf declares none. */
+function open(): Dicts {
+  return { routes: named(ROUTES), matches: named(MATCHES), state: named(STATE) };
+}
+
+function read_route(dicts: Dicts, name: string): Stored | undefined {
+  const [value] = dicts.routes.get(name);
+  if (value === undefined) {
+    return undefined;
+  }
+  const text = value as string;
+  const [head_end] = string.find(text, "\n", 1, true);
+  const [lives_end] = string.find(text, "\n", head_end! + 1, true);
+  const [loaded, fresh, mark] = string.match(text, "^(%S+) (%S+)(.-)\n");
+  return {
+    loaded: tonumber(loaded)!,
+    fresh: tonumber(fresh)!,
+    held: mark === " h",
+    text: string.sub(text, head_end! + 1),
+    lives: string.sub(text, head_end! + 1, lives_end! - 1),
+    body: string.sub(text, lives_end! + 1),
+  };
+}
+
+/**
+ * @returns true; or nil and why. A write that had to evict another route succeeds, and says so in its
+ * second value.
+ */
+function write_route(
+  dicts: Dicts,
+  name: string,
+  stored: Stored,
+): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
+  const head = string.format("%.3f %.3g%s", stored.loaded, stored.fresh, stored.held ? " h" : "");
+  const [ok, err, forcible] = dicts.routes.set(name, `${head}\n${stored.text}`);
+  if (!ok) {
+    return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
+  }
+  return $multi(true, forcible ? `${ROUTES} is full and evicted a route: make its lua_shared_dict larger` : undefined);
+}
+
+function delete_route(dicts: Dicts, name: string): void {
+  dicts.routes.delete(name);
+}
+
+function read_match(dicts: Dicts, name: string): Match | undefined {
+  const [value] = dicts.matches.get(name);
+  if (value === undefined) {
+    return undefined;
+  }
+  const [loaded, pattern] = string.match(value as string, "^(%S+) (.*)$");
+  return { loaded: tonumber(loaded)!, pattern: pattern! };
+}
+
+/** @param lifetime seconds after which the dict itself forgets it; 0: when it needs the room */
+function write_match(dicts: Dicts, name: string, match: Match, lifetime: number): void {
+  // A failed write only costs the next request of this host another look into Redis.
+  dicts.matches.set(name, string.format("%.3f %s", match.loaded, match.pattern), lifetime);
+}
+
+function delete_match(dicts: Dicts, name: string): void {
+  dicts.matches.delete(name);
+}
+
+export { delete_match, delete_route, open, read_match, read_route, write_match, write_route };

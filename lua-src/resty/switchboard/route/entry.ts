@@ -1,0 +1,153 @@
+/** A route made ready for requests: what the balancer needs, and nothing that must be parsed again. */
+
+import { state_of } from "../balance/instances";
+import { Peer } from "../balance/peer";
+import { create as create_ring, RoundRobin } from "../balance/round_robin";
+import { Config } from "../config";
+import { address_of, Instance, RouteRecord } from "../schema/record";
+
+export interface Entry {
+  name: string;
+  /** False once a newer version is known: whoever holds it must look again. */
+  valid: boolean;
+  /** The text it was compiled from. */
+  text: string;
+  /** Instances that take new requests; undefined with `refusal` set. */
+  ring: RoundRobin | undefined;
+  /** Why no instance takes requests. */
+  refusal: "unknown_route" | "no_instances" | "name_unresolved" | undefined;
+  /** Most tries for one request. */
+  tries: number;
+  /** Timeouts of a try, seconds, when they are not those of the conf. */
+  timeouts: { connect: number; send: number; read: number } | undefined;
+  /** Unix seconds at which the next heart-beating instance ends; math.huge: none does. */
+  expires: number;
+}
+
+const DEFAULT_TRIES = 3;
+
+/** Seconds that handlers.conf and nginx's defaults give a try. What equals them costs no call per try. */
+const CONF_CONNECT_TIMEOUT = 3;
+const CONF_SEND_TIMEOUT = 60;
+const CONF_READ_TIMEOUT = 60;
+
+function timeouts_differ(config: Config): boolean {
+  return (
+    config.connect_timeout !== CONF_CONNECT_TIMEOUT ||
+    config.send_timeout !== CONF_SEND_TIMEOUT ||
+    config.read_timeout !== CONF_READ_TIMEOUT
+  );
+}
+
+interface Peers {
+  list: Peer[];
+  identities: LuaSet<string>;
+}
+
+/** Two names that resolve to one address are one instance: it must not get two shares. */
+function add_peer(peers: Peers, instance: Instance, address: string, named: boolean): void {
+  const scheme = instance.tls ? "https" : "http";
+  const host = string.find(address, ":", 1, true)[0] !== undefined ? `[${address}]` : address;
+  const identity = `${scheme}://${host}:${instance.port}`;
+  if (peers.identities.has(identity)) {
+    return;
+  }
+  peers.identities.add(identity);
+  peers.list.push({
+    // nginx takes an IPv6 peer in brackets only.
+    address: host,
+    port: instance.port,
+    tls: instance.tls,
+    server_name: instance.tls && named ? instance.host : undefined,
+    weight: instance.weight,
+    state: state_of(identity),
+  });
+}
+
+function add_peers(peers: Peers, instance: Instance): void {
+  if (instance.addresses === undefined) {
+    add_peer(peers, instance, instance.host, false);
+  } else {
+    for (const address of instance.addresses) {
+      add_peer(peers, instance, address, true);
+    }
+  }
+}
+
+/** Where a worker begins: apart from the other workers, and from itself on other routes. */
+function start_of(name: string, count: number): number {
+  const share = (ngx.worker.id() ?? 0) / math.max(1, ngx.worker.count());
+  return math.floor(share * count) + (ngx.crc32_short(name) % count);
+}
+
+/**
+ * @param text what the record was decoded from
+ * @param now Unix seconds
+ * @param expire false while Redis cannot be reached: then no heart-beat is missed, it is only unheard
+ * @param previous the entry that this one replaces; its rotation goes on
+ */
+function compile(
+  config: Config,
+  name: string,
+  text: string,
+  record: RouteRecord,
+  now: number,
+  expire: boolean,
+  previous: Entry | undefined,
+): Entry {
+  const peers: Peers = { list: [], identities: new LuaSet() };
+  let unresolved = false;
+  let expires = math.huge;
+  for (const instance of record.instances) {
+    const ends = instance.until !== undefined ? instance.until + config.clock_slack : math.huge;
+    if (ends > now || !expire) {
+      expires = ends > now ? math.min(expires, ends) : expires;
+      unresolved = unresolved || (instance.addresses !== undefined && instance.addresses.length === 0);
+      if (instance.weight > 0 && !instance.drain) {
+        add_peers(peers, instance);
+      }
+    }
+  }
+  const count = peers.list.length;
+  const options = record.options;
+  const wanted = options.tries ?? (config.tries > 0 ? config.tries : DEFAULT_TRIES);
+  const own_timeouts =
+    options.connect_timeout !== undefined ||
+    options.send_timeout !== undefined ||
+    options.read_timeout !== undefined ||
+    timeouts_differ(config);
+  let refusal: Entry["refusal"] = undefined;
+  if (count === 0) {
+    refusal = record.paths_only ? "unknown_route" : unresolved ? "name_unresolved" : "no_instances";
+  }
+  const start = previous?.ring !== undefined ? previous.ring.position : start_of(name, math.max(1, count));
+  return {
+    name,
+    valid: true,
+    text,
+    ring: count > 0 ? create_ring(peers.list, start) : undefined,
+    refusal,
+    tries: math.min(wanted, math.max(1, count)),
+    timeouts: own_timeouts
+      ? {
+          connect: options.connect_timeout ?? config.connect_timeout,
+          send: options.send_timeout ?? config.send_timeout,
+          read: options.read_timeout ?? config.read_timeout,
+        }
+      : undefined,
+    expires,
+  };
+}
+
+/** For messages: how many instances stand in the record, and what takes none of them requests. */
+function describe(record: RouteRecord): string {
+  const words: string[] = [];
+  for (const instance of record.instances) {
+    const state = instance.drain || instance.weight === 0 ? " drains" : "";
+    const unresolved = instance.addresses !== undefined && instance.addresses.length === 0 ? " unresolved" : "";
+    words.push(`${address_of(instance)}${state}${unresolved}`);
+  }
+  return words.length > 0 ? table.concat(words, ", ") : "no members";
+}
+
+export { compile, describe };

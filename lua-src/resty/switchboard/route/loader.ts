@@ -1,0 +1,303 @@
+/**
+ * Brings what Redis says about a name into the shared dicts: one load per name and node at a time.
+ *
+ * A load asks for the exact name and, where that was not known before, in the same round trip which patterns
+ * are known.
+ */
+
+import { Config } from "../config";
+import * as native from "../schema/native";
+import { key, KeyFormat } from "../schema/keys";
+import { Kind, Problem, RouteOptions, RouteRecord } from "../schema/record";
+import { Command, transaction } from "../store/redis";
+import { publish } from "./changes";
+import { decode, encode, encode_lives, shortens } from "./codec";
+import * as dict from "./dict";
+import { Dicts, Stored } from "./dict";
+import { patterns } from "./host";
+import { resolve_instances } from "./resolve";
+import { create as create_flights, Flights, once } from "./single_flight";
+
+/** What is known of a name after a load: a route, a pattern that has it, or nothing. */
+export interface Loaded {
+  stored: Stored | undefined;
+  /** Empty: unknown. */
+  pattern: string;
+}
+
+export interface Loader {
+  config: Config;
+  format: KeyFormat;
+  dicts: Dicts;
+  flights: Flights<Loaded>;
+  /** Hears of every value that was skipped. */
+  report: (this: void, name: string, problem: Problem) => void;
+  /** Asks for a load of the name in so many seconds. */
+  again: (this: void, name: string, seconds: number) => void;
+}
+
+/** A load under way in another worker is waited for in steps of this many seconds. */
+const STEP = 0.005;
+/** A worker that died while it loaded must not block its name for longer. */
+const LOCK_LIFETIME = 2;
+
+interface Answer {
+  record: RouteRecord | undefined;
+  pattern: string;
+}
+
+/** Reads one name; with `ask` also which of these patterns are known. */
+function read_name(
+  loader: Loader,
+  name: string,
+  kind: Kind | undefined,
+  last: RouteOptions | undefined,
+  ask: string[],
+  deadline: number,
+): LuaMultiReturn<[Answer, undefined] | [undefined, string]> {
+  const commands: Command[] = native.read(loader.format, name, kind);
+  const own = commands.length;
+  for (const pattern of ask) {
+    commands.push(native.ask_known(loader.format, pattern));
+  }
+  const [replies, err] = transaction(loader.config, commands, deadline - ngx.now());
+  if (replies === undefined) {
+    return $multi(undefined, err);
+  }
+  if (native.kind_changed(replies, 0, kind)) {
+    return read_name(loader, name, undefined, last, ask, deadline);
+  }
+  const [record, refused] = native.decode(loader.format, name, kind, replies, 0, last);
+  if (refused !== undefined) {
+    return $multi(undefined, `could not read ${name}: ${refused}`);
+  }
+  let known_pattern = "";
+  if (record === undefined) {
+    for (const i of $range(1, ask.length)) {
+      if (native.is_known(replies[own + i - 1])) {
+        known_pattern = ask[i - 1]!;
+        break;
+      }
+    }
+  }
+  return $multi({ record, pattern: known_pattern }, undefined);
+}
+
+/** Puts a pool's instances in the place of the route's own; one hop. */
+function follow_pool(loader: Loader, record: RouteRecord, deadline: number): string | undefined {
+  const pool = record.options.pool;
+  if (pool === undefined) {
+    return undefined;
+  }
+  const [answer, err] = read_name(loader, pool, undefined, undefined, [], deadline);
+  if (answer === undefined) {
+    return err;
+  }
+  if (answer.record === undefined) {
+    record.instances = [];
+    record.problems.push({
+      key: key(loader.format, "backends", pool),
+      value: "",
+      reason: "this pool does not exist",
+    });
+    return undefined;
+  }
+  record.instances = answer.record.instances;
+  record.kind = answer.record.kind;
+  for (const problem of answer.record.problems) {
+    record.problems.push(problem);
+  }
+  return undefined;
+}
+
+function save(loader: Loader, name: string, stored: Stored): void {
+  const [ok, err] = dict.write_route(loader.dicts, name, stored);
+  if (ok === undefined || err !== undefined) {
+    loader.report(name, { key: name, value: "", reason: err! });
+  }
+}
+
+/**
+ * Keeps the last good instances of a route that became empty for `empty_hold`: a platform that deletes and
+ * adds in two steps must not cost a request.
+ *
+ * @returns the held route; undefined when the emptiness is to be believed
+ */
+function hold(loader: Loader, name: string, old: Stored | undefined, now: number): Stored | undefined {
+  const hold_for = loader.config.empty_hold;
+  if (old === undefined || old.held || hold_for <= 0 || string.find(old.body, "\n", 1, true)[0] === undefined) {
+    return undefined;
+  }
+  const held: Stored = {
+    loaded: now,
+    fresh: hold_for,
+    held: true,
+    text: old.text,
+    lives: old.lives,
+    body: old.body,
+  };
+  save(loader, name, held);
+  loader.again(name, hold_for);
+  return held;
+}
+
+function forget(loader: Loader, name: string, old: Stored | undefined, pattern: string, now: number): Loaded {
+  const before = dict.read_match(loader.dicts, name);
+  const lifetime = pattern === "" ? loader.config.negative_ttl : 0;
+  dict.write_match(loader.dicts, name, { loaded: now, pattern }, lifetime);
+  if (old !== undefined) {
+    dict.delete_route(loader.dicts, name);
+  }
+  if (old !== undefined || (before !== undefined && before.pattern !== pattern)) {
+    publish(loader.dicts.state, name);
+  }
+  return { stored: undefined, pattern };
+}
+
+function remember(
+  loader: Loader,
+  name: string,
+  old: Stored | undefined,
+  record: RouteRecord,
+  now: number,
+  resolve_again: number,
+): Loaded {
+  const body = encode(record);
+  const lives = encode_lives(record);
+  const text = `${lives}\n${body}`;
+  const fresh = math.min(loader.config.ttl, resolve_again);
+  const stored: Stored = { loaded: now, fresh, held: false, text, lives, body };
+  save(loader, name, stored);
+  const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
+  if (was_matched) {
+    dict.delete_match(loader.dicts, name);
+  }
+  if (was_matched || (old !== undefined && (old.body !== body || shortens(old.lives, lives)))) {
+    publish(loader.dicts.state, name);
+  }
+  return { stored, pattern: "" };
+}
+
+/** One load, unguarded: `load` is what others call. */
+function run(loader: Loader, name: string, patience: number): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
+  const now = ngx.now();
+  const deadline = now + patience;
+  const old = dict.read_route(loader.dicts, name);
+  const last = old !== undefined ? decode(old.body, old.lives) : undefined;
+  const is_pattern = string.sub(name, 1, 1) === "*";
+  const candidates = is_pattern ? [] : patterns(name);
+  const kind = last !== undefined && last.options.pool === undefined ? last.kind : undefined;
+  const ask = old === undefined ? candidates : [];
+  let [answer, err] = read_name(loader, name, kind, last?.options, ask, deadline);
+  if (answer === undefined) {
+    return $multi(undefined, err!);
+  }
+  let record = answer.record;
+  if (record !== undefined) {
+    const pool_err = follow_pool(loader, record, deadline);
+    if (pool_err !== undefined) {
+      return $multi(undefined, pool_err);
+    }
+  }
+  if (record === undefined || record.instances.length === 0) {
+    const held = hold(loader, name, old, now);
+    if (held !== undefined) {
+      return $multi({ stored: held, pattern: "" }, undefined);
+    }
+  }
+  if (record === undefined) {
+    if (old !== undefined && candidates.length > 0) {
+      [answer, err] = read_name(loader, name, undefined, undefined, candidates, deadline);
+      if (answer === undefined) {
+        return $multi(undefined, err!);
+      }
+      record = answer.record;
+    }
+    if (record === undefined) {
+      return $multi(forget(loader, name, old, answer.pattern, now), undefined);
+    }
+  }
+  const resolve_again = resolve_instances(loader.config, record, last, deadline);
+  for (const problem of record.problems) {
+    loader.report(name, problem);
+  }
+  return $multi(remember(loader, name, old, record, now, resolve_again), undefined);
+}
+
+/** What a load that began at `began` in another worker has left in the dicts; undefined: nothing. */
+function left_by_others(loader: Loader, name: string, began: number): Loaded | undefined {
+  const stored = dict.read_route(loader.dicts, name);
+  if (stored !== undefined && stored.loaded >= began) {
+    return { stored, pattern: "" };
+  }
+  const match = dict.read_match(loader.dicts, name);
+  if (stored === undefined && match !== undefined && match.loaded >= began) {
+    return { stored: undefined, pattern: match.pattern };
+  }
+  return undefined;
+}
+
+/** Loads, or waits while another worker of this node does. */
+function run_alone(
+  loader: Loader,
+  name: string,
+  patience: number,
+): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
+  const state = loader.dicts.state;
+  const began = ngx.now();
+  const lock = `load:${name}`;
+  let [locked] = state.add(lock, began, LOCK_LIFETIME);
+  while (!locked) {
+    const [theirs] = state.get(lock);
+    if (theirs !== undefined) {
+      if (ngx.now() - began >= patience) {
+        return $multi(undefined, "another worker's load did not end in time");
+      }
+      ngx.sleep(STEP);
+    }
+    const [now_theirs] = state.get(lock);
+    if (theirs === undefined || now_theirs !== theirs) {
+      // The stamp in the dict is rounded to milliseconds.
+      const found = theirs !== undefined ? left_by_others(loader, name, (theirs as number) - 0.001) : undefined;
+      if (found !== undefined) {
+        return $multi(found, undefined);
+      }
+      [locked] = state.add(lock, ngx.now(), LOCK_LIFETIME);
+    }
+  }
+  const [ok, loaded, err] = pcall(run, loader, name, patience);
+  state.delete(lock);
+  if (!ok) {
+    error(loaded, 0);
+  }
+  if (loaded === undefined) {
+    return $multi(undefined, err as string);
+  }
+  return $multi(loaded as Loaded, undefined);
+}
+
+/**
+ * Loads a name from Redis into the shared dicts.
+ *
+ * @param patience seconds that the caller waits at most
+ * @returns what is known now; or nil and why nothing could be learnt
+ */
+function load(
+  loader: Loader,
+  name: string,
+  patience: number,
+): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
+  return once(loader.flights, name, patience, () => run_alone(loader, name, patience));
+}
+
+function create(
+  config: Config,
+  format: KeyFormat,
+  dicts: Dicts,
+  report: Loader["report"],
+  again: Loader["again"],
+): Loader {
+  return { config, format, dicts, flights: create_flights(), report, again };
+}
+
+export { create, load };

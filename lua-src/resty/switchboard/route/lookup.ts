@@ -1,0 +1,321 @@
+/**
+ * From a host to its route: worker cache, shared dict, Redis.
+ *
+ * The way of almost every request is `find`: one table read. It looks at the shared generation once per tick
+ * of the event loop, so a change in another worker is seen with the next tick.
+ */
+
+import { Config } from "../config";
+import { KeyFormat } from "../schema/keys";
+import { Problem } from "../schema/record";
+import { reachable } from "../store/redis";
+import { current, since } from "./changes";
+import { decode } from "./codec";
+import * as dict from "./dict";
+import { Dicts, Match, Stored } from "./dict";
+import { compile, Entry } from "./entry";
+import { normalise } from "./host";
+import { create as create_loader, load, Loader } from "./loader";
+import * as recent from "./recent";
+import { Recent } from "./recent";
+import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
+
+/** Seconds until a route that is being refreshed, or could not be, is looked at again. */
+const RECHECK = 0.1;
+/** Seconds that a background load may take. */
+const REFRESH_PATIENCE = 2;
+
+export type Refusal =
+  | "invalid_host"
+  | "unknown_route"
+  | "no_instances"
+  | "name_unresolved"
+  | "store_unreachable";
+
+export type Found = LuaMultiReturn<[Entry, undefined, undefined] | [undefined, Refusal, string | undefined]>;
+
+interface Slot {
+  entry: Entry;
+  /** ngx.now() from which the shared dict must be asked again. */
+  check_at: number;
+}
+
+/** A host that a pattern has. */
+interface Matched {
+  pattern: string;
+  check_at: number;
+}
+
+export interface Lookup {
+  config: Config;
+  dicts: Dicts;
+  loader: Loader;
+  queue: RefreshQueue;
+  /** Routes of exact names. */
+  routes: Recent<Slot>;
+  /** Routes of patterns. Apart, so that the Host `*` finds no pattern's route. */
+  patterns: Recent<Slot>;
+  /** Apart from the routes, so that a flood of hosts under a wildcard evicts none of them. */
+  matched: Recent<Matched>;
+  generation: number;
+  /** The tick in which the generation was looked at last. */
+  tick: number;
+  /** Set when a step of the ring was not written yet. */
+  incomplete_since: number | undefined;
+  /** Worker-cache hits and misses since the start. */
+  hits: number;
+  misses: number;
+}
+
+/** A step of the ring that is unwritten for longer (seconds) will never be: its writer died. */
+const RING_PATIENCE = 0.1;
+
+const STAR = 42;
+
+function cache_of(lookup: Lookup, name: string): Recent<Slot> {
+  return string.byte(name) === STAR ? lookup.patterns : lookup.routes;
+}
+
+function drop(lookup: Lookup, name: string): void {
+  const slot = recent.get(cache_of(lookup, name), name);
+  if (slot !== undefined) {
+    slot.entry.valid = false;
+  }
+  recent.remove(lookup.matched, name);
+}
+
+function drop_everything(lookup: Lookup): void {
+  recent.clear(lookup.routes);
+  recent.clear(lookup.patterns);
+  recent.clear(lookup.matched);
+}
+
+function catch_up(lookup: Lookup, now: number, generation: number): void {
+  const patience = lookup.incomplete_since === undefined || now - lookup.incomplete_since < RING_PATIENCE;
+  const changes = since(lookup.dicts.state, lookup.generation, generation, patience);
+  if (changes.everything) {
+    drop_everything(lookup);
+  }
+  for (const name of changes.names) {
+    drop(lookup, name);
+  }
+  lookup.generation = changes.generation;
+  if (changes.generation === generation) {
+    lookup.incomplete_since = undefined;
+  } else if (lookup.incomplete_since === undefined) {
+    lookup.incomplete_since = now;
+  }
+}
+
+function look_at_generation(lookup: Lookup, now: number): void {
+  lookup.tick = now;
+  const generation = current(lookup.dicts.state);
+  if (generation !== lookup.generation) {
+    catch_up(lookup, now, generation);
+  }
+}
+
+/** Puts a stored route into the worker cache; compiles it only if it is another than the one there. */
+function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_at: number): Entry {
+  const cache = cache_of(lookup, name);
+  const known = recent.get(cache, name);
+  const before = known !== undefined ? known.entry : undefined;
+  let entry: Entry;
+  if (before !== undefined && before.text === stored.text && before.expires > now) {
+    // Invalid but equal: it became what it was again.
+    before.valid = true;
+    entry = before;
+  } else {
+    entry = compile(
+      lookup.config,
+      name,
+      stored.text,
+      decode(stored.body, stored.lives),
+      now,
+      reachable(),
+      before,
+    );
+  }
+  const slot: Slot = { entry, check_at: math.min(check_at, entry.expires) };
+  recent.set(cache, name, slot);
+  return entry;
+}
+
+function is_too_stale(lookup: Lookup, loaded: number, now: number): boolean {
+  const { ttl, stale_while_refresh, max_stale } = lookup.config;
+  return max_stale > 0 && now - loaded > ttl + stale_while_refresh + max_stale;
+}
+
+/** Serves a stored route by its age; may wait for a load. */
+function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found {
+  const age = now - stored.loaded;
+  if (age < stored.fresh) {
+    return $multi(adopt(lookup, name, stored, now, stored.loaded + stored.fresh), undefined, undefined);
+  }
+  if (age < stored.fresh + lookup.config.stale_while_refresh) {
+    enqueue(lookup.queue, name);
+    return $multi(adopt(lookup, name, stored, now, now + RECHECK), undefined, undefined);
+  }
+  if (!reachable() && !is_too_stale(lookup, stored.loaded, now)) {
+    // Redis did not answer the last time: nobody waits for it again, a background load tries it.
+    enqueue(lookup.queue, name);
+    return $multi(adopt(lookup, name, stored, now, now + RECHECK), undefined, undefined);
+  }
+  const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
+  if (loaded !== undefined) {
+    return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
+  }
+  if (is_too_stale(lookup, stored.loaded, now)) {
+    return $multi(undefined, "store_unreachable", err);
+  }
+  return $multi(adopt(lookup, name, stored, ngx.now(), ngx.now() + RECHECK), undefined, undefined);
+}
+
+/** Serves what a load has just found; never loads the same name again. */
+function serve_loaded(lookup: Lookup, name: string, stored: Stored | undefined, pattern: string): Found {
+  const now = ngx.now();
+  if (stored !== undefined) {
+    const check_at = math.max(stored.loaded + stored.fresh, now + 0.001);
+    return $multi(adopt(lookup, name, stored, now, check_at), undefined, undefined);
+  }
+  if (pattern === "") {
+    return $multi(undefined, "unknown_route", undefined);
+  }
+  recent.set(lookup.matched, name, { pattern, check_at: now + lookup.config.ttl });
+  return find_pattern(lookup, name, pattern, now);
+}
+
+/** The route of a pattern that is said to have the host. */
+function find_pattern(lookup: Lookup, name: string, pattern: string, now: number): Found {
+  const slot = recent.get(lookup.patterns, pattern);
+  if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
+    return $multi(slot.entry, undefined, undefined);
+  }
+  const stored = dict.read_route(lookup.dicts, pattern);
+  if (stored !== undefined) {
+    return serve(lookup, pattern, stored, now);
+  }
+  const [loaded, err] = load(lookup.loader, pattern, lookup.config.load_timeout);
+  if (loaded === undefined) {
+    return $multi(undefined, "store_unreachable", err);
+  }
+  if (loaded.stored !== undefined) {
+    return serve_loaded(lookup, pattern, loaded.stored, "");
+  }
+  // The pattern is gone since the host was matched to it: the next request matches anew.
+  recent.remove(lookup.matched, name);
+  dict.delete_match(lookup.dicts, name);
+  return $multi(undefined, "unknown_route", undefined);
+}
+
+function serve_match(lookup: Lookup, name: string, match: Match, now: number): Found {
+  const { ttl, stale_while_refresh } = lookup.config;
+  const age = now - match.loaded;
+  if (age >= ttl + stale_while_refresh && reachable()) {
+    const [loaded] = load(lookup.loader, name, lookup.config.load_timeout);
+    if (loaded !== undefined) {
+      return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
+    }
+  }
+  if (age >= ttl) {
+    enqueue(lookup.queue, name);
+  }
+  const check_at = age < ttl ? match.loaded + ttl : now + RECHECK;
+  recent.set(lookup.matched, name, { pattern: match.pattern, check_at });
+  return find_pattern(lookup, name, match.pattern, now);
+}
+
+function find_slowly(lookup: Lookup, host: string, now: number): Found {
+  const name = normalise(host);
+  if (name === undefined) {
+    return $multi(undefined, "invalid_host", undefined);
+  }
+  if (name !== host) {
+    return find(lookup, name);
+  }
+  lookup.misses += 1;
+  const stored = dict.read_route(lookup.dicts, name);
+  if (stored !== undefined) {
+    return serve(lookup, name, stored, now);
+  }
+  const match = dict.read_match(lookup.dicts, name);
+  if (match !== undefined) {
+    if (match.pattern === "") {
+      return $multi(undefined, "unknown_route", undefined);
+    }
+    return serve_match(lookup, name, match, now);
+  }
+  const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
+  if (loaded === undefined) {
+    return $multi(undefined, "store_unreachable", err);
+  }
+  return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
+}
+
+/**
+ * The route that a host leads to. Yields only when Redis must be waited for.
+ *
+ * @param host as the request gives it; any bytes
+ * @returns the entry, which may still refuse (`entry.refusal`); or nil, the reason, and what stood behind it
+ */
+function find(lookup: Lookup, host: string): Found {
+  const now = ngx.now();
+  if (now !== lookup.tick) {
+    look_at_generation(lookup, now);
+  }
+  const slot = recent.get(lookup.routes, host);
+  if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
+    lookup.hits += 1;
+    return $multi(slot.entry, undefined, undefined);
+  }
+  const matched = recent.get(lookup.matched, host);
+  if (matched !== undefined && now < matched.check_at) {
+    lookup.hits += 1;
+    return find_pattern(lookup, host, matched.pattern, now);
+  }
+  return find_slowly(lookup, host, now);
+}
+
+/**
+ * @param report hears of every skipped value, with the route's name
+ * @param failed hears of background loads that failed
+ */
+function create(
+  config: Config,
+  format: KeyFormat,
+  dicts: Dicts,
+  report: (this: void, name: string, problem: Problem) => void,
+  failed: (this: void, name: string, err: string) => void,
+): Lookup {
+  let loader: Loader;
+  const queue = create_queue((name) => {
+    const [ok, loaded, err] = pcall(load, loader, name, REFRESH_PATIENCE);
+    if (!ok || loaded === undefined) {
+      failed(name, tostring(ok ? err : loaded));
+    }
+  });
+  const again = (name: string, seconds: number): void => {
+    ngx.timer.at(seconds, (premature) => {
+      if (!premature) {
+        enqueue(queue, name);
+      }
+    });
+  };
+  loader = create_loader(config, format, dicts, report, again);
+  return {
+    config,
+    dicts,
+    loader,
+    queue,
+    routes: recent.create(config.worker_cache),
+    patterns: recent.create(config.worker_cache),
+    matched: recent.create(config.worker_cache),
+    generation: current(dicts.state),
+    tick: 0,
+    incomplete_since: undefined,
+    hits: 0,
+    misses: 0,
+  };
+}
+
+export { create, find };

@@ -1,0 +1,41 @@
+/** Key names in Redis, from the option `key_format`. */
+
+/** A parsed `key_format`. */
+export interface KeyFormat {
+  before: string;
+  between: string;
+  after: string;
+  /** `{name}` stands before `{kind}`. */
+  name_first: boolean;
+}
+
+/**
+ * Splits a format that was validated by `configure`.
+ *
+ * @param format contains `{kind}` and `{name}` once each, such as `{kind}:{name}` or `sb:{kind}:{{name}}`
+ */
+function parse_key_format(format: string): KeyFormat {
+  const [kind_start, kind_end] = string.find(format, "{kind}", 1, true);
+  const [name_start, name_end] = string.find(format, "{name}", 1, true);
+  assert(kind_start !== undefined && name_start !== undefined, "key_format was not validated");
+  const name_first = name_start! < kind_start!;
+  const first_start = name_first ? name_start! : kind_start!;
+  const first_end = name_first ? name_end! : kind_end!;
+  const second_start = name_first ? kind_start! : name_start!;
+  const second_end = name_first ? kind_end! : name_end!;
+  return {
+    before: string.sub(format, 1, first_start - 1),
+    between: string.sub(format, first_end + 1, second_start - 1),
+    after: string.sub(format, second_end + 1),
+    name_first,
+  };
+}
+
+/** The key of one kind (`backends`, `instances`, `route`, `paths`) of a name. */
+function key(format: KeyFormat, kind: string, name: string): string {
+  const first = format.name_first ? name : kind;
+  const second = format.name_first ? kind : name;
+  return format.before + first + format.between + second + format.after;
+}
+
+export { key, parse_key_format };

@@ -1,0 +1,288 @@
+/**
+ * Switchboard's own Redis layout: `backends:`, `instances:`, `route:` and `paths:` keys.
+ *
+ * A schema is three questions: what to ask Redis about a name, what the replies mean, and how to see whether
+ * a name is known at all. It does no I/O.
+ */
+
+import { parse_time } from "../config/grammar";
+import { Command, Reply } from "../store/redis";
+import { key, KeyFormat } from "./keys";
+import { parse_attributes, parse_member } from "./member";
+import { address_of, Instance, Kind, Problem, RouteOptions, RouteRecord } from "./record";
+
+/** The member that is nobody: it keeps a route known without instances. */
+const NOBODY = "-";
+const MOST_TRIES = 100;
+const LONGEST_TIMEOUT = 86400;
+
+/** A reply list of field, value, field, value. */
+type Pairs = (string | number)[];
+
+/**
+ * The commands that read everything about a name.
+ *
+ * Without a known kind the set is asked for both as SET and as ZSET and one of the two answers WRONGTYPE;
+ * with one, Redis counts no error in normal operation.
+ */
+function read(format: KeyFormat, name: string, kind: Kind | undefined): Command[] {
+  const backends = key(format, "backends", name);
+  const commands: Command[] = [
+    ["HGETALL", key(format, "instances", name)],
+    ["HGETALL", key(format, "route", name)],
+    ["EXISTS", key(format, "paths", name)],
+  ];
+  if (kind !== "zset") {
+    commands.push(["SMEMBERS", backends]);
+  }
+  if (kind !== "set") {
+    commands.push(["ZRANGE", backends, 0, -1, "WITHSCORES"]);
+  }
+  return commands;
+}
+
+/** The commands that tell whether a name is known: `known` of their replies. */
+function ask_known(format: KeyFormat, name: string): Command {
+  return [
+    "EXISTS",
+    key(format, "backends", name),
+    key(format, "route", name),
+    key(format, "paths", name),
+  ];
+}
+
+function is_known(reply: Reply | undefined): boolean {
+  return type(reply) === "number" && (reply as number) > 0;
+}
+
+function failure_of(reply: Reply | undefined): string | undefined {
+  if (type(reply) === "table" && (reply as [unknown])[0] === false) {
+    return tostring((reply as unknown as [false, string])[1]);
+  }
+  return undefined;
+}
+
+function is_wrong_type(reply: Reply | undefined): boolean {
+  const failure = failure_of(reply);
+  return failure !== undefined && string.find(failure, "WRONGTYPE", 1, true)[0] !== undefined;
+}
+
+/**
+ * Whether the replies to a `read` with a known kind show that the key is of another kind by now.
+ *
+ * @param replies from `from` on, those of `read`
+ */
+function kind_changed(replies: Reply[], from: number, kind: Kind | undefined): boolean {
+  return kind !== undefined && is_wrong_type(replies[from + 3]);
+}
+
+function list_of(reply: Reply | undefined): Pairs {
+  return type(reply) === "table" && failure_of(reply) === undefined ? (reply as unknown as Pairs) : [];
+}
+
+/** One of two duplicates: draining if any says so, else the smallest weight; the later life. */
+function merge(kept: Instance, other: Instance): void {
+  kept.drain = kept.drain || other.drain;
+  if (other.weight < kept.weight) {
+    kept.weight = other.weight;
+  }
+  if (kept.until !== undefined) {
+    kept.until = other.until !== undefined && other.until > kept.until ? other.until : kept.until;
+  }
+}
+
+interface Gathering {
+  by_address: LuaTable<string, Instance>;
+  instances: Instance[];
+  problems: Problem[];
+}
+
+function note(gathering: Gathering, where: string, value: string, reason: string): void {
+  gathering.problems.push({ key: where, value, reason });
+}
+
+function add_member(gathering: Gathering, where: string, text: string, until: number | undefined): void {
+  if (text === NOBODY) {
+    return;
+  }
+  const [instance, err] = parse_member(text, (reason) => note(gathering, where, text, reason));
+  if (instance === undefined) {
+    note(gathering, where, text, err);
+    return;
+  }
+  instance.until = until;
+  const address = address_of(instance);
+  const kept = gathering.by_address.get(address);
+  if (kept !== undefined) {
+    merge(kept, instance);
+    note(gathering, where, text, `duplicate of ${address}`);
+    return;
+  }
+  gathering.by_address.set(address, instance);
+  gathering.instances.push(instance);
+}
+
+/** The live change of attributes: `instances:<name>` fields win over what the member says. */
+function override(gathering: Gathering, where: string, reply: Reply | undefined): void {
+  if (is_wrong_type(reply)) {
+    note(gathering, where, "", "must be a hash");
+    return;
+  }
+  const pairs = list_of(reply);
+  for (const i of $range(1, pairs.length, 2)) {
+    const field = tostring(pairs[i - 1]);
+    const value = tostring(pairs[i]);
+    const [named, err] = parse_member(field, (reason) => note(gathering, where, field, reason));
+    if (named === undefined) {
+      note(gathering, where, field, err);
+    } else {
+      // The field may leave out the scheme: one address means one instance, whatever it speaks.
+      const address = address_of(named);
+      const instance = gathering.by_address.get(address) ?? gathering.by_address.get(`https://${address}`);
+      if (instance !== undefined) {
+        parse_attributes(instance, value, (reason) => note(gathering, where, `${field} ${value}`, reason));
+      }
+    }
+  }
+}
+
+function set_option(options: RouteOptions, name: string, value: string): string | undefined {
+  if (name === "pool") {
+    if (string.find(value, "^@[%w._-]+$")[0] === undefined || value.length > 254) {
+      return "pool must be @ and letters, digits or . _ -";
+    }
+    options.pool = value;
+  } else if (name === "tries") {
+    const tries = string.find(value, "^%d+$")[0] !== undefined ? tonumber(value)! : 0;
+    if (tries < 1 || tries > MOST_TRIES) {
+      return `tries must be a whole number from 1 to ${MOST_TRIES}`;
+    }
+    options.tries = tries;
+  } else if (name === "connect_timeout" || name === "send_timeout" || name === "read_timeout") {
+    const [seconds, err] = parse_time(value);
+    if (seconds === undefined) {
+      return `${name} ${err}`;
+    }
+    if (seconds < 0.001 || seconds > LONGEST_TIMEOUT) {
+      return `${name} must be 1ms to ${LONGEST_TIMEOUT}s`;
+    }
+    options[name] = seconds;
+  } else if (string.sub(name, 1, 5) !== "meta.") {
+    return "unknown option";
+  }
+  return undefined;
+}
+
+/** An option whose new value is bad keeps the value it had. */
+function keep_last_good(options: RouteOptions, name: string, last: RouteOptions | undefined): void {
+  if (last === undefined) {
+    return;
+  }
+  if (name === "pool") {
+    options.pool = last.pool;
+  } else if (name === "tries" || name === "connect_timeout" || name === "send_timeout") {
+    options[name] = last[name];
+  } else if (name === "read_timeout") {
+    options.read_timeout = last.read_timeout;
+  }
+}
+
+function read_options(
+  gathering: Gathering,
+  where: string,
+  reply: Reply | undefined,
+  last: RouteOptions | undefined,
+): RouteOptions {
+  const options: RouteOptions = {};
+  if (is_wrong_type(reply)) {
+    note(gathering, where, "", "must be a hash");
+    return last ?? options;
+  }
+  const pairs = list_of(reply);
+  for (const i of $range(1, pairs.length, 2)) {
+    const name = tostring(pairs[i - 1]);
+    const value = tostring(pairs[i]);
+    const reason = set_option(options, name, value);
+    if (reason !== undefined) {
+      note(gathering, where, `${name} ${value}`, reason);
+      keep_last_good(options, name, last);
+    }
+  }
+  return options;
+}
+
+function by_address(a: Instance, b: Instance): boolean {
+  return address_of(a) < address_of(b);
+}
+
+/** A reply that says more than "wrong type", such as a missing right: nothing may be concluded from it. */
+function refusal(replies: Reply[], from: number, count: number): string | undefined {
+  for (const i of $range(from, from + count - 1)) {
+    const failure = failure_of(replies[i]);
+    if (failure !== undefined && !is_wrong_type(replies[i])) {
+      return failure;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Decodes the replies to `read`.
+ *
+ * @param replies of the whole transaction
+ * @param from where those of this name begin (0-based)
+ * @param kind what `read` was given
+ * @param last the options that counted until now
+ * @returns the record; undefined when the name is unknown; nil and a message when Redis refused to tell
+ */
+function decode(
+  format: KeyFormat,
+  name: string,
+  kind: Kind | undefined,
+  replies: Reply[],
+  from: number,
+  last: RouteOptions | undefined,
+): LuaMultiReturn<[RouteRecord | undefined, undefined] | [undefined, string]> {
+  const refused = refusal(replies, from, kind === undefined ? 5 : 4);
+  if (refused !== undefined) {
+    return $multi(undefined, refused);
+  }
+  const gathering: Gathering = { by_address: new LuaTable(), instances: [], problems: [] };
+  const where = key(format, "backends", name);
+  const set = kind === "zset" ? undefined : replies[from + 3];
+  const zset = kind === undefined ? replies[from + 4] : kind === "zset" ? replies[from + 3] : undefined;
+  const members = list_of(set);
+  const scored = list_of(zset);
+  for (const member of members) {
+    add_member(gathering, where, tostring(member), undefined);
+  }
+  for (const i of $range(1, scored.length, 2)) {
+    add_member(gathering, where, tostring(scored[i - 1]), tonumber(scored[i]));
+  }
+  const wrong_type = is_wrong_type(set) && is_wrong_type(zset);
+  if (wrong_type) {
+    note(gathering, where, "", "must be a set or a sorted set");
+  }
+  const route = replies[from + 1];
+  const has_backends = wrong_type || members.length > 0 || scored.length > 0;
+  const has_route = is_wrong_type(route) || list_of(route).length > 0;
+  const has_paths = is_known(replies[from + 2]);
+  if (!has_backends && !has_route && !has_paths) {
+    return $multi(undefined, undefined);
+  }
+  const options = read_options(gathering, key(format, "route", name), route, last);
+  override(gathering, key(format, "instances", name), replies[from]);
+  table.sort(gathering.instances, by_address);
+  return $multi(
+    {
+      kind: members.length > 0 ? "set" : scored.length > 0 ? "zset" : undefined,
+      paths_only: !has_backends && !has_route,
+      instances: gathering.instances,
+      options,
+      problems: gathering.problems,
+    },
+    undefined,
+  );
+}
+
+export { ask_known, decode, is_known, kind_changed, read };

@@ -1,0 +1,55 @@
+/** What a schema makes of Redis replies: plain data, validated, free of the layout it came from. */
+
+/** One instance of a route. Its identity is `scheme://host:port`; attributes never make another one. */
+export interface Instance {
+  /** `https://` in the member. */
+  tls: boolean;
+  /** IPv4, IPv6 without brackets, or a lower-case DNS name. */
+  host: string;
+  port: number;
+  /** 0 to 65535; 0 takes no new requests. */
+  weight: number;
+  drain: boolean;
+  zone?: string;
+  id?: string;
+  /** Unix seconds until which a heart-beating instance counts; undefined: for ever. */
+  until?: number;
+  /** Addresses of a DNS name, sorted; undefined for an IP address. Empty: it could not be resolved. */
+  addresses?: string[];
+}
+
+/** The options of a route that have a good value. Undefined: the module's default. */
+export interface RouteOptions {
+  pool?: string;
+  connect_timeout?: number;
+  send_timeout?: number;
+  read_timeout?: number;
+  tries?: number;
+}
+
+/** A value that was skipped, for the operator. */
+export interface Problem {
+  key: string;
+  value: string;
+  reason: string;
+}
+
+/** The type of the key that holds the instances, once one was seen. */
+export type Kind = "set" | "zset";
+
+export interface RouteRecord {
+  kind?: Kind;
+  /** Known only through its `paths:` key: its own `/` is nobody's. */
+  paths_only: boolean;
+  /** Sorted by identity, without duplicates. */
+  instances: Instance[];
+  options: RouteOptions;
+  problems: Problem[];
+}
+
+/** `scheme://host:port` of an instance, IPv6 in brackets; the part before `//` is left out for http. */
+export function address_of(instance: Instance): string {
+  const host =
+    string.find(instance.host, ":", 1, true)[0] !== undefined ? `[${instance.host}]` : instance.host;
+  return instance.tls ? `https://${host}:${instance.port}` : `${host}:${instance.port}`;
+}
