@@ -127,7 +127,6 @@ interface Ngx {
   readonly DEBUG: number;
   readonly ERROR: number;
   readonly OK: number;
-  readonly BUSY: number;
   readonly DECLINED: number;
   readonly HTTP_OK: number;
   readonly null: NgxNull;

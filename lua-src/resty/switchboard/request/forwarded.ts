@@ -58,7 +58,7 @@ function adopt_forwarded(config: Config): void {
  */
 function has_passed(via: string, node: string): boolean {
   for (const [signature] of string.gmatch(via, "[^,]+")) {
-    const [by] = string.match(signature, "^%s*%S+%s+(%S+)");
+    const [by] = string.match(signature!, "^%s*%S+%s+(%S+)");
     if (by === node) {
       return true;
     }

@@ -21,6 +21,9 @@ export interface RequestState {
   tried: Peer[];
   /** The running try may use a connection from the pool. */
   pooled: boolean;
+  /** What `$switchboard_unconnected` was last set for: a try over TLS. */
+  tls: boolean;
+  /** The client wants to speak another protocol, such as WebSocket. */
   upgrade: boolean;
 }
 
@@ -73,7 +76,7 @@ function begin(entry: Entry): RequestState {
     state = spare[spare_count]!;
     state.entry = entry;
   } else {
-    state = { entry, peer: undefined, tries: 0, tried: [], pooled: false, upgrade: false };
+    state = { entry, peer: undefined, tries: 0, tried: [], pooled: false, tls: false, upgrade: false };
   }
   live.set(key, state);
   running += 1;
@@ -90,6 +93,7 @@ function end(state: RequestState): void {
       forget_tried(state);
     }
     state.tries = 0;
+    state.tls = false;
     state.upgrade = false;
     spare[spare_count] = state;
     spare_count += 1;

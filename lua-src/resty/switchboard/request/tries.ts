@@ -34,11 +34,13 @@ const REPEATABLE: Record<string, true | undefined> = {
   DELETE: true,
 };
 
+/** nginx's NGX_BUSY, which ngx_lua has no name for: no peer is left, a 502. */
+const BUSY = -3;
 const GATEWAY_TIMEOUT = 504;
 
-/** The last but one value of an `$upstream_…` list: in the balancer nginx has already begun the next one. */
+/** The last value of an `$upstream_…` list. The try that is about to begin has left a separator behind it. */
 function of_last_try(list: string | undefined): string {
-  const [value] = string.match(list ?? "", "([^,:%s]+)[,:%s]+[^,:%s]+$");
+  const [value] = string.match(list ?? "", "([^,:%s]+)[,:%s]*$");
   return value ?? "-";
 }
 
@@ -77,7 +79,7 @@ function give_up(failure: Failure, tls: boolean): void {
   if (IS_OPENRESTY) {
     ngx.exit(failure.timed_out ? GATEWAY_TIMEOUT : 502);
   }
-  ngx.exit(ngx.BUSY);
+  ngx.exit(BUSY);
 }
 
 function was_tried(state: RequestState, peer: Peer): boolean {
@@ -114,10 +116,14 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   peer.state.in_flight += 1;
   // Always, and first: it is on by the conf's `proxy_pass https://…`, and SNI needs it set before the peer.
   set_upstream_tls(peer.tls);
+  if (peer.tls !== state.tls) {
+    state.tls = peer.tls;
+    (ngx.var as Record<string, string>).switchboard_unconnected = peer.tls ? "tls_failed" : "connect_failed";
+  }
   const [ok, err] = set_current_peer(peer.address, peer.port, peer.server_name);
   if (ok === undefined) {
     tell(ngx.ERR, `peer ${peer.state.identity}`, `${state.entry.name}: could not use ${peer.state.identity}: ${err}`);
-    ngx.exit(ngx.BUSY);
+    ngx.exit(BUSY);
   }
   if (!fresh) {
     enable_keepalive(config.keepalive_idle, config.keepalive_requests);
@@ -143,7 +149,7 @@ function send_again(config: Config, state: RequestState): void {
   const peer = state.peer;
   if (peer === undefined) {
     // The last call raised before it had a peer; there is nothing to conclude from it.
-    ngx.exit(ngx.BUSY);
+    ngx.exit(BUSY);
     return;
   }
   release(state);
@@ -177,7 +183,7 @@ function balance(config: Config): void {
       "unprepared",
       "the balancer was reached without a route: a location with proxy_pass to switchboard needs access() in its access phase (include switchboard/handlers.conf)",
     );
-    ngx.exit(ngx.BUSY);
+    ngx.exit(BUSY);
     return;
   }
   if (state.tries === 0) {

@@ -96,7 +96,7 @@ function decode_options(text: string, record: RouteRecord): void {
 function decode_addresses(text: string): string[] {
   const addresses: string[] = [];
   for (const [address] of string.gmatch(text, "[^,]+")) {
-    addresses.push(address);
+    addresses.push(address!);
   }
   return addresses;
 }
@@ -136,10 +136,10 @@ function decode(body: string, lives: string): RouteRecord {
   let first = true;
   for (const [line] of string.gmatch(body, "[^\n]+")) {
     if (first) {
-      decode_options(line, record);
+      decode_options(line!, record);
       first = false;
     } else {
-      const instance = decode_instance(line);
+      const instance = decode_instance(line!);
       const [life] = next_life();
       instance.until = life !== undefined ? tonumber(life) : undefined;
       record.instances.push(instance);

@@ -271,9 +271,9 @@ function run_alone(
     error(loaded, 0);
   }
   if (loaded === undefined) {
-    return $multi(undefined, err as string);
+    return $multi(undefined, err as unknown as string);
   }
-  return $multi(loaded as Loaded, undefined);
+  return $multi(loaded as unknown as Loaded, undefined);
 }
 
 /**
