@@ -1,0 +1,154 @@
+/** The options of the module: given in Lua, else in the environment, else the defaults. */
+
+import { read_environment } from "./config/environment";
+import { nearest } from "./config/near";
+import { Option, OPTIONS } from "./config/options";
+import { Cidr } from "./net/address";
+import { Nameserver } from "./net/nameserver";
+import { RedisTarget } from "./store/url";
+
+/** Times are seconds. What each option is for stands in config/options. */
+export interface Config {
+  redis_url: RedisTarget;
+  redis_timeout: number;
+  redis_tls_verify: boolean;
+  /** `key_prefix` is folded in. */
+  key_format: string;
+  ttl: number;
+  stale_while_refresh: number;
+  load_timeout: number;
+  max_stale: number;
+  negative_ttl: number;
+  empty_hold: number;
+  clock_slack: number;
+  tries: number;
+  connect_timeout: number;
+  send_timeout: number;
+  read_timeout: number;
+  websocket_timeout: number;
+  keepalive_idle: number;
+  keepalive_requests: number;
+  trusted_proxies: Cidr[];
+  deny_instances: Cidr[];
+  /** Empty: those of /etc/resolv.conf. */
+  nameservers: Nameserver[];
+  dns_timeout: number;
+  error_body: boolean;
+  worker_cache: number;
+}
+
+const KEY_FORMAT = "{kind}:{name}";
+const LONGEST_SHOWN = 100;
+
+/** A value as a message shows it: one line, and not a screenful. */
+function show(value: unknown): string {
+  if (type(value) !== "string") {
+    return tostring(value);
+  }
+  const [printable] = string.gsub(value as string, "%c", "?");
+  return printable.length > LONGEST_SHOWN ? `"${string.sub(printable, 1, LONGEST_SHOWN)}…"` : `"${printable}"`;
+}
+
+function bounds(option: Option): string {
+  const unit = option.unit ?? "";
+  const least = option.min !== undefined && option.min > 0 ? `, at least ${option.min}${unit}` : "";
+  const most = option.max !== undefined ? `, at most ${option.max}${unit}` : "";
+  return least + most;
+}
+
+function is_within(option: Option, value: unknown): boolean {
+  if (type(value) !== "number") {
+    return true;
+  }
+  return (value as number) >= (option.min ?? -math.huge) && (value as number) <= (option.max ?? math.huge);
+}
+
+/** @param variable of the environment that the value came from; undefined when it was given in Lua */
+function parse(
+  option: Option,
+  given: unknown,
+  variable: string | undefined,
+): LuaMultiReturn<[unknown, undefined] | [undefined, string]> {
+  const [value, wrong] = option.parse(given);
+  if (value !== undefined && is_within(option, value)) {
+    return $multi(value, undefined);
+  }
+  const must = wrong ?? option.parse(undefined)[1]!;
+  const got = option.secret === true ? "" : `; got ${show(given)}`;
+  const from = variable !== undefined ? ` (from ${variable})` : "";
+  return $multi(undefined, `${option.name} ${must}${bounds(option)}${got}${from}`);
+}
+
+function check_names(given: Record<string, unknown>, names: string[]): string | undefined {
+  const known = new LuaSet<string>();
+  for (const name of names) {
+    known.add(name);
+  }
+  for (const [name] of pairs(given)) {
+    if (!known.has(name)) {
+      const near = nearest(tostring(name), names);
+      return `unknown option ${show(name)}${near !== undefined ? `; did you mean ${near}?` : ""}`;
+    }
+  }
+  return undefined;
+}
+
+/** All that was given or has a default, parsed. */
+function gather(
+  given: Record<string, unknown>,
+): LuaMultiReturn<[Record<string, unknown>, undefined] | [undefined, string]> {
+  const names: string[] = [];
+  for (const option of OPTIONS) {
+    names.push(option.name);
+  }
+  const unknown_option = check_names(given, names);
+  if (unknown_option !== undefined) {
+    return $multi(undefined, unknown_option);
+  }
+  const [environment, err] = read_environment(names);
+  if (environment === undefined) {
+    return $multi(undefined, err);
+  }
+  const values: Record<string, unknown> = {};
+  for (const option of OPTIONS) {
+    const set_outside = environment[option.name];
+    const in_lua = given[option.name];
+    const text = in_lua ?? (set_outside !== undefined ? set_outside.value : option.default);
+    if (text !== undefined) {
+      const variable = in_lua === undefined && set_outside !== undefined ? set_outside.variable : undefined;
+      const [value, wrong] = parse(option, text, variable);
+      if (wrong !== undefined) {
+        return $multi(undefined, wrong);
+      }
+      values[option.name] = value;
+    }
+  }
+  if (values.key_prefix !== undefined && values.key_format !== undefined) {
+    return $multi(undefined, "key_prefix and key_format are both set; key_format alone says it all");
+  }
+  values.key_format = values.key_format ?? `${(values.key_prefix as string | undefined) ?? ""}${KEY_FORMAT}`;
+  values.key_prefix = undefined;
+  return $multi(values, undefined);
+}
+
+/**
+ * Reads the options: `given` over SWITCHBOARD_* of the environment over the defaults. Call it once, in the
+ * init phase: workers do not see the environment.
+ *
+ * Raises "configure: …" with the name of the option, its value and what is allowed.
+ *
+ * @param given snake_case names; undefined for none
+ * @param level whose line the error names, as Lua's error() counts: 2 is the caller
+ */
+function read_config(given: Record<string, unknown> | undefined, level: number): Config {
+  if (given !== undefined && type(given) !== "table") {
+    error(`configure: options must be a table such as {ttl = "5s"}; got ${show(given)}`, level);
+  }
+  const [values, err] = gather(given ?? {});
+  if (err !== undefined) {
+    error(`configure: ${err}`, level);
+  }
+  return values as unknown as Config;
+}
+
+export { read_config };

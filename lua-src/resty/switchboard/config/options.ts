@@ -1,0 +1,162 @@
+/**
+ * Every option: its default, what it takes and what it is for. The one place that knows them; errors and
+ * tables are made from it.
+ */
+
+import { Cidr, parse_cidr } from "../net/address";
+import { Nameserver, parse_nameserver } from "../net/nameserver";
+import { parse_redis_url } from "../store/url";
+import { parse_boolean, parse_count, Parsed, parse_list, parse_text, parse_time } from "./grammar";
+
+export interface Option {
+  name: string;
+  /** As a user would write it; undefined: not set. */
+  default: string | undefined;
+  /** The value, or nil and what it must be, to stand after the name. */
+  parse: (this: void, value: unknown) => Parsed<unknown>;
+  /** What it is for, in one line. */
+  describe: string;
+  min?: number;
+  max?: number;
+  /** Behind the numbers of messages: `s` for times. */
+  unit?: string;
+  /** Its value is never shown. */
+  secret?: boolean;
+}
+
+const A_DAY = 86400;
+/** nginx counts timeouts in whole milliseconds. */
+const A_MILLISECOND = 0.001;
+
+function time(name: string, initial: string, min: number, max: number, describe: string): Option {
+  return { name, default: initial, parse: parse_time, describe, min, max, unit: "s" };
+}
+
+function count(name: string, initial: string, min: number, max: number, describe: string): Option {
+  return { name, default: initial, parse: parse_count, describe, min, max };
+}
+
+function boolean(name: string, initial: string, describe: string): Option {
+  return { name, default: initial, parse: parse_boolean, describe };
+}
+
+/** What does not fit is named: in a long list nobody finds it. */
+function parse_each<T extends object>(
+  value: unknown,
+  parse: (this: void, text: string) => Parsed<T>,
+  what: string,
+): Parsed<T[]> {
+  const [words, wrong] = parse_list(value);
+  if (words === undefined) {
+    return $multi(undefined, `${wrong}, of ${what}`);
+  }
+  const found: T[] = [];
+  for (const word of words) {
+    const [one, err] = parse(word);
+    if (one === undefined) {
+      return $multi(undefined, `must be a comma-separated list of ${what} ("${word}": ${err})`);
+    }
+    found.push(one);
+  }
+  return $multi(found, undefined);
+}
+
+function parse_cidrs(value: unknown): Parsed<Cidr[]> {
+  return parse_each(value, parse_cidr, "addresses and ranges such as 10.0.0.0/8 or ::1");
+}
+
+function parse_nameservers(value: unknown): Parsed<Nameserver[]> {
+  return parse_each(value, parse_nameserver, "addresses such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:5353");
+}
+
+function parse_url(value: unknown): Parsed<unknown> {
+  const must = "must be redis://[user[:password]@]host[:port][/db], rediss://… or unix:/path";
+  if (type(value) !== "string") {
+    return $multi(undefined, must);
+  }
+  const [target, err] = parse_redis_url(value as string);
+  if (target !== undefined) {
+    return $multi(target, undefined);
+  }
+  return $multi(undefined, `${must}: ${err}`);
+}
+
+function occurrences(text: string, word: string): number {
+  let found = 0;
+  let [at] = string.find(text, word, 1, true);
+  while (at !== undefined) {
+    found += 1;
+    [at] = string.find(text, word, at + 1, true);
+  }
+  return found;
+}
+
+function parse_key_format(value: unknown): Parsed<string> {
+  const [format] = parse_text(value);
+  if (format === undefined || occurrences(format, "{kind}") !== 1 || occurrences(format, "{name}") !== 1) {
+    return $multi(
+      undefined,
+      "must contain {kind} and {name} once each and no blanks, such as {kind}:{name} or sb:{kind}:{{name}}",
+    );
+  }
+  return $multi(format, undefined);
+}
+
+function parse_key_prefix(value: unknown): Parsed<string> {
+  const [prefix] = parse_text(value);
+  if (prefix === undefined || occurrences(prefix, "{kind}") + occurrences(prefix, "{name}") > 0) {
+    return $multi(undefined, "must be a text without blanks, {kind} and {name}, such as sb:");
+  }
+  return $multi(prefix, undefined);
+}
+
+const OPTIONS: Option[] = [
+  {
+    name: "redis_url",
+    default: "redis://127.0.0.1:6379",
+    parse: parse_url,
+    secret: true,
+    describe: "where the routes stand: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` or `unix:/path`",
+  },
+  time("redis_timeout", "1s", 0.01, 60, "how long a look at Redis outside of requests may take"),
+  boolean("redis_tls_verify", "on", "whether the certificate of a `rediss://` server is checked"),
+  {
+    name: "key_format",
+    default: undefined,
+    parse: parse_key_format,
+    describe: "how keys are spelled; `{kind}:{name}` when not set",
+  },
+  {
+    name: "key_prefix",
+    default: undefined,
+    parse: parse_key_prefix,
+    describe: "short for a `key_format` of the prefix and `{kind}:{name}`",
+  },
+  time("ttl", "10s", 0.1, A_DAY, "how long what was read from Redis is served without a question"),
+  time("stale_while_refresh", "10s", 0, A_DAY, "how long after that it is served while it is read again"),
+  time("load_timeout", "250ms", 0.01, 60, "how long a request waits for Redis"),
+  time("max_stale", "0", 0, 365 * A_DAY, "how old a route may be that is served because Redis is silent; 0: no limit"),
+  time("negative_ttl", "2s", 0.1, A_DAY, "how long an unknown host is remembered"),
+  time("empty_hold", "250ms", 0, 60, "how long the last instances of a route that became empty are kept"),
+  time("clock_slack", "5s", 0, 3600, "how much later than its score an instance of a sorted set ends"),
+  count("tries", "0", 0, 100, "instances a request may try; 0: three, or as many as there are"),
+  time("connect_timeout", "3s", A_MILLISECOND, A_DAY, "how long connecting to an instance may take"),
+  time("send_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may take no byte"),
+  time("read_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may send no byte"),
+  time("websocket_timeout", "60m", A_MILLISECOND, 365 * A_DAY, "the same both ways for upgraded connections"),
+  time("keepalive_idle", "4s", 0.1, 3600, "how long an idle connection to an instance is kept; less than the instance keeps it"),
+  count("keepalive_requests", "1000", 1, 1000000000, "requests on one connection to an instance"),
+  { name: "trusted_proxies", default: "", parse: parse_cidrs, describe: "whose `X-Forwarded-*` count" },
+  { name: "deny_instances", default: "", parse: parse_cidrs, describe: "addresses that no request is sent to" },
+  {
+    name: "nameservers",
+    default: "",
+    parse: parse_nameservers,
+    describe: "DNS servers; those of `/etc/resolv.conf` when empty",
+  },
+  time("dns_timeout", "500ms", 0.01, 60, "how long one question to one DNS server may take"),
+  boolean("error_body", "on", "whether answers of the router have a body of its own"),
+  count("worker_cache", "10000", 100, 10000000, "names a worker keeps ready"),
+];
+
+export { OPTIONS };
