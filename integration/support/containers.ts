@@ -1,0 +1,57 @@
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { getContainerRuntimeClient, type StartedTestContainer } from "testcontainers";
+
+/** The folder of the repository. */
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+type Image = "openresty" | "tools";
+
+const images = new Map<Image, string>();
+
+/** The tag of one of the base images; the script makes what is missing. */
+export function imageOf(kind: Image): string {
+  const known = images.get(kind);
+  if (known !== undefined) {
+    return known;
+  }
+  const named = process.env[kind === "tools" ? "TOOLS_TAG" : "ROUTER_TAG"];
+  const tag = named ?? execFileSync(`${ROOT}nginx/image/base-image`, [kind], { encoding: "utf8" }).trim();
+  images.set(kind, tag);
+  return tag;
+}
+
+/** What the engine can do to a container beyond what testcontainers offers: it stays the same container. */
+export interface Control {
+  /** Sends SIGTERM and waits for the end. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  /** Freezes its processes: connections stay open and nobody answers. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Sends a signal to its first process. */
+  signal(name: string): Promise<void>;
+}
+
+/** Control over a started container. */
+export async function controlOf(container: StartedTestContainer): Promise<Control> {
+  const client = await getContainerRuntimeClient();
+  const handle = client.container.getById(container.getId());
+  return {
+    stop: async () => {
+      await handle.stop({ t: 10 });
+    },
+    start: async () => {
+      await handle.start();
+    },
+    pause: async () => {
+      await handle.pause();
+    },
+    resume: async () => {
+      await handle.unpause();
+    },
+    signal: async (name) => {
+      await handle.kill({ signal: name });
+    },
+  };
+}
