@@ -44,9 +44,11 @@ export async function startResetting(name: string): Promise<Backend> {
   return startReader(name, (socket) => socket.resetAndDestroy());
 }
 
-/** Answers with what is no HTTP. */
+/** Answers with a header that contradicts itself. (What is no HTTP at all nginx takes for HTTP/0.9.) */
 export async function startBabbling(name: string): Promise<Backend> {
-  return startReader(name, (socket) => socket.end("220 mail.example ESMTP\r\n"));
+  return startReader(name, (socket) =>
+    socket.end("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok"),
+  );
 }
 
 /** Announces 1,000 bytes, sends ten and resets. */
