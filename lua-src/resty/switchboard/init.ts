@@ -11,6 +11,7 @@ import { count, flush } from "./observe/counters";
 import * as health from "./observe/health";
 import { Watched } from "./observe/health";
 import { printable, tell } from "./observe/journal";
+import { create_asks } from "./request/ask";
 import * as phases from "./request/phases";
 import { Router } from "./request/phases";
 import { in_flight } from "./request/state";
@@ -63,7 +64,7 @@ function create_router(config: Config, dicts: Dicts): Router {
       tell(ngx.ERR, "refresh", `could not refresh ${printable(name)}: ${printable(err)}`);
     },
   );
-  return { config, lookup, listens_to_proxies: config.trusted_proxies.length > 0 };
+  return { config, asks: create_asks(config.worker_cache), lookup, listens_to_proxies: config.trusted_proxies.length > 0 };
 }
 
 /**
@@ -140,6 +141,11 @@ function balance(): void {
   tries.balance((router ?? configured()).config);
 }
 
+/** For header_filter_by_lua at http level: names the reason of a 502 or 504 after failed tries. */
+function header_filter(): void {
+  phases.header_filter();
+}
+
 /** For log_by_lua at http level; it leaves requests of others alone. */
 function log(): void {
   phases.log();
@@ -167,4 +173,4 @@ function metrics(): void {
   health.metrics(watched!);
 }
 
-export { access, balance, configure, failed, healthz, log, metrics, readyz, start, VERSION as _VERSION };
+export { access, balance, configure, failed, header_filter, healthz, log, metrics, readyz, start, VERSION as _VERSION };

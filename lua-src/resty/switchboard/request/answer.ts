@@ -85,9 +85,15 @@ function write_body(meaning: Meaning, reason: Reason): void {
   ngx.print(body);
 }
 
-function send(config: Config, reason: Reason, status: number): void {
+/** Says to the client, and to log formats, why it gets no answer of an app. */
+function name_reason(reason: Reason): void {
   set_header("X-Switchboard-Error", reason);
   set_header("Cache-Control", "no-store");
+  ngx.var.switchboard_error = reason;
+}
+
+function send(config: Config, reason: Reason, status: number): void {
+  name_reason(reason);
   if (!config.error_body) {
     // nginx makes the body: the user's error_page, or its own.
     ngx.exit(status);
@@ -101,16 +107,12 @@ function send(config: Config, reason: Reason, status: number): void {
 /** Answers the request in the access phase, where it is refused. */
 function refuse(config: Config, reason: Reason): void {
   const status = MEANINGS[reason].status;
-  ngx.var.switchboard_error = reason;
   count(`switchboard_answers_total{reason="${reason}"}`, 1);
   count(series_of_status(status), 1);
   send(config, reason, status);
 }
 
-/**
- * Writes the answer to a request whose tries have failed, from `errors.conf`: nginx has given it a status
- * and the maps of upstream.conf a reason.
- */
+/** Writes the body of a 502 or 504 that nginx has given after failed tries; the header filter adds the rest. */
 function explain_failure(config: Config, reason: Reason): void {
   if (!config.error_body) {
     ngx.exit(MEANINGS[reason].status);
@@ -121,9 +123,4 @@ function explain_failure(config: Config, reason: Reason): void {
   ngx.exit(ngx.HTTP_OK);
 }
 
-/** Whether a text names one of our reasons. */
-function is_reason(text: string | undefined): boolean {
-  return text !== undefined && (MEANINGS as Record<string, Meaning | undefined>)[text] !== undefined;
-}
-
-export { explain_failure, is_reason, refuse };
+export { explain_failure, name_reason, refuse };

@@ -1,7 +1,7 @@
 /**
  * What a proxy in front of us says about the client.
  *
- * nginx's own variables are the default of every forwarded header (upstream.conf). Only what a trusted proxy
+ * nginx's own variables are the default of every forwarded header (handlers.conf). Only what a trusted proxy
  * sent takes their place; from anybody else it could be made up.
  */
 
@@ -44,7 +44,7 @@ function adopt_forwarded(config: Config): void {
   if (!contains(config.trusted_proxies, peer)) {
     return;
   }
-  set("switchboard_proto", vars.http_x_forwarded_proto);
+  set("switchboard_forwarded_proto", vars.http_x_forwarded_proto);
   set("switchboard_forwarded_host", vars.http_x_forwarded_host);
   set("switchboard_forwarded_port", vars.http_x_forwarded_port);
   set("switchboard_client", client_of(config, vars.http_x_forwarded_for ?? ""));
@@ -54,7 +54,7 @@ function adopt_forwarded(config: Config): void {
  * Whether the request has passed this router before.
  *
  * @param via its Via header
- * @param node how this router signs: `$switchboard_node`
+ * @param node how this router signs: `$hostname:$server_port`
  */
 function has_passed(via: string, node: string): boolean {
   for (const [signature] of string.gmatch(via, "[^,]+")) {

@@ -1,16 +1,19 @@
-/** The access and log phases of a request. */
+/** The phases of a request around its tries: access, header filter, log. */
 
 import { Config } from "../config";
 import { count, series_of_status } from "../observe/counters";
 import { printable, tell } from "../observe/journal";
 import { find, Lookup } from "../route/lookup";
-import { explain_failure, is_reason, Reason, refuse } from "./answer";
+import { explain_failure, name_reason, Reason, refuse } from "./answer";
+import { Ask, Asks, read_ask } from "./ask";
 import { adopt_forwarded, has_passed } from "./forwarded";
-import { begin, current, end } from "./state";
+import { begin, current, end, RequestState } from "./state";
+import { reason_of_answer } from "./tries";
 
-/** What both phases need; made once per worker. */
+/** What the phases need; made once. */
 export interface Router {
   config: Config;
+  asks: Asks;
   lookup: Lookup;
   /** There are trusted proxies to listen to. */
   listens_to_proxies: boolean;
@@ -27,33 +30,67 @@ function refuse_and_tell(router: Router, reason: Reason, host: string, detail: s
   refuse(router.config, reason);
 }
 
+/** What almost no request needs. False: the request was answered. */
+function attend(router: Router, ask: Ask, state: RequestState): boolean {
+  const vars = ngx.var as Record<string, string>;
+  if (ask.via !== "") {
+    if (has_passed(ask.via, `${vars.hostname}:${vars.server_port}`)) {
+      end(state);
+      refuse_and_tell(router, "loop", ask.host, `Via: ${printable(ask.via)}`);
+      return false;
+    }
+    vars.switchboard_via = `${ask.via}, `;
+  }
+  if (ask.upgrade !== "") {
+    vars.switchboard_upgrade = ask.upgrade;
+    vars.switchboard_connection = "upgrade";
+    state.upgrade = true;
+  }
+  if (ask.host_header !== undefined) {
+    vars.switchboard_host_header = ask.host_header;
+    vars.switchboard_forwarded_host = ask.host_header;
+  }
+  return true;
+}
+
 /** Finds the route of the request and prepares its tries, or answers it. */
 function access(router: Router): void {
-  const vars = ngx.var;
-  const host = vars.switchboard_host ?? "";
-  const [entry, reason, detail] = find(router.lookup, host);
+  const ask = read_ask(router.asks, ngx.var.switchboard_key!);
+  if (ask.name === undefined) {
+    refuse(router.config, "invalid_host");
+    return;
+  }
+  const [entry, reason, detail] = find(router.lookup, ask.name);
   if (entry === undefined) {
-    refuse_and_tell(router, reason, host, detail);
+    refuse_and_tell(router, reason, ask.host, detail);
     return;
   }
   if (entry.refusal !== undefined) {
-    refuse_and_tell(router, entry.refusal, host, undefined);
+    refuse_and_tell(router, entry.refusal, ask.host, undefined);
     return;
   }
-  let upgrade = false;
-  // Empty for almost every request: one variable instead of one for each header that would matter.
-  if (vars.switchboard_special !== "") {
-    const via = vars.http_via;
-    if (via !== undefined && has_passed(via, vars.switchboard_node ?? "")) {
-      refuse_and_tell(router, "loop", host, `Via: ${printable(via)}`);
-      return;
-    }
-    upgrade = vars.http_upgrade !== undefined;
+  const state = begin(entry);
+  if (ask.special && !attend(router, ask, state)) {
+    return;
   }
   if (router.listens_to_proxies) {
     adopt_forwarded(router.config);
   }
-  begin(entry).upgrade = upgrade;
+}
+
+/** Says why, when the answer is nginx's own after failed tries. */
+function header_filter(): void {
+  const status = ngx.status;
+  if (status !== 502 && status !== 504) {
+    return;
+  }
+  const state = current();
+  if (state !== undefined) {
+    state.reason ??= reason_of_answer(state, status);
+    if (state.reason !== undefined) {
+      name_reason(state.reason);
+    }
+  }
 }
 
 /** Takes the request off its instance and counts it. Other requests of the same nginx pass through. */
@@ -64,27 +101,25 @@ function log(): void {
   }
   const name = state.entry.name;
   const tries = state.tries;
+  const reason = state.reason;
   end(state);
-  const status = ngx.status;
-  count(series_of_status(status), 1);
+  count(series_of_status(ngx.status), 1);
   count("switchboard_tries_total", tries);
-  if (status === 502 || status === 504) {
-    const reason = ngx.var.switchboard_failure;
-    if (is_reason(reason)) {
-      count(`switchboard_answers_total{reason="${reason as Reason}"}`, 1);
-      tell(ngx.ERR, `${reason} ${name}`, `${name}: ${reason} after ${tries} tries`);
-    }
+  if (reason !== undefined) {
+    count(`switchboard_answers_total{reason="${reason}"}`, 1);
+    tell(ngx.ERR, `${reason} ${name}`, `${name}: ${reason} after ${tries} tries`);
   }
 }
 
 /** The body of a 502 or 504 after failed tries, for the location of errors.conf. */
 function failed(router: Router): void {
-  const reason = ngx.var.switchboard_failure;
-  if (is_reason(reason)) {
-    explain_failure(router.config, reason as Reason);
+  const state = current();
+  const reason = state !== undefined ? (state.reason ?? reason_of_answer(state, ngx.status)) : undefined;
+  if (reason !== undefined) {
+    explain_failure(router.config, reason);
   } else {
     ngx.exit(ngx.status);
   }
 }
 
-export { access, failed, log };
+export { access, failed, header_filter, log };

@@ -10,6 +10,7 @@ import { cast } from "ffi";
 import { get_request } from "resty.core.base";
 import { Peer } from "../balance/peer";
 import { Entry } from "../route/entry";
+import { Reason } from "./answer";
 
 export interface RequestState {
   entry: Entry;
@@ -21,8 +22,8 @@ export interface RequestState {
   tried: Peer[];
   /** The running try may use a connection from the pool. */
   pooled: boolean;
-  /** What `$switchboard_unconnected` was last set for: a try over TLS. */
-  tls: boolean;
+  /** Why all tries failed, once that is known. */
+  reason: Reason | undefined;
   /** The client wants to speak another protocol, such as WebSocket. */
   upgrade: boolean;
 }
@@ -68,6 +69,7 @@ function begin(entry: Entry): RequestState {
     forget_tried(state);
     state.entry = entry;
     state.tries = 0;
+    state.reason = undefined;
     state.upgrade = false;
     return state;
   }
@@ -76,7 +78,7 @@ function begin(entry: Entry): RequestState {
     state = spare[spare_count]!;
     state.entry = entry;
   } else {
-    state = { entry, peer: undefined, tries: 0, tried: [], pooled: false, tls: false, upgrade: false };
+    state = { entry, peer: undefined, tries: 0, tried: [], pooled: false, reason: undefined, upgrade: false };
   }
   live.set(key, state);
   running += 1;
@@ -93,7 +95,7 @@ function end(state: RequestState): void {
       forget_tried(state);
     }
     state.tries = 0;
-    state.tls = false;
+    state.reason = undefined;
     state.upgrade = false;
     spare[spare_count] = state;
     spare_count += 1;

@@ -53,10 +53,9 @@ interface Failure {
   silent: boolean;
 }
 
-function last_failure(): Failure {
-  const [, status] = get_last_failure();
+function read_failure(timed_out: boolean): Failure {
   return {
-    timed_out: status === GATEWAY_TIMEOUT,
+    timed_out,
     connected: of_last_try(ngx.var.upstream_connect_time) !== "-",
     sent: (tonumber(of_last_try(ngx.var.upstream_bytes_sent)) ?? 0) > 0,
     silent: (tonumber(of_last_try(ngx.var.upstream_bytes_received)) ?? 0) === 0,
@@ -73,9 +72,21 @@ function reason_of(failure: Failure, tls: boolean): Reason {
   return tls ? "tls_failed" : "connect_failed";
 }
 
+/**
+ * Why nginx answers so by itself; undefined when it is the app's answer.
+ *
+ * @param status of the response, 502 or 504
+ */
+function reason_of_answer(state: RequestState, status: number): Reason | undefined {
+  if (of_last_try(ngx.var.upstream_header_time) !== "-") {
+    return undefined;
+  }
+  return reason_of(read_failure(status === GATEWAY_TIMEOUT), state.peer !== undefined && state.peer.tls);
+}
+
 /** Ends the request in the balancer with the answer that the last failure deserves. */
-function give_up(failure: Failure, tls: boolean): void {
-  (ngx.var as Record<string, string>).switchboard_failure = reason_of(failure, tls);
+function give_up(state: RequestState, failure: Failure, tls: boolean): void {
+  state.reason = reason_of(failure, tls);
   if (IS_OPENRESTY) {
     ngx.exit(failure.timed_out ? GATEWAY_TIMEOUT : 502);
   }
@@ -116,10 +127,6 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   peer.state.in_flight += 1;
   // Always, and first: it is on by the conf's `proxy_pass https://…`, and SNI needs it set before the peer.
   set_upstream_tls(peer.tls);
-  if (peer.tls !== state.tls) {
-    state.tls = peer.tls;
-    (ngx.var as Record<string, string>).switchboard_unconnected = peer.tls ? "tls_failed" : "connect_failed";
-  }
   const [ok, err] = set_current_peer(peer.address, peer.port, peer.server_name);
   if (ok === undefined) {
     tell(ngx.ERR, `peer ${peer.state.identity}`, `${state.entry.name}: could not use ${peer.state.identity}: ${err}`);
@@ -145,7 +152,8 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
 
 /** A further try, after one failed. */
 function send_again(config: Config, state: RequestState): void {
-  const failure = last_failure();
+  const [, status] = get_last_failure();
+  const failure = read_failure(status === GATEWAY_TIMEOUT);
   const peer = state.peer;
   if (peer === undefined) {
     // The last call raised before it had a peer; there is nothing to conclude from it.
@@ -154,7 +162,7 @@ function send_again(config: Config, state: RequestState): void {
   }
   release(state);
   if (failure.sent && REPEATABLE[ngx.req.get_method()] === undefined) {
-    give_up(failure, peer.tls);
+    give_up(state, failure, peer.tls);
     return;
   }
   if (state.pooled && failure.connected && failure.silent && !failure.timed_out) {
@@ -166,7 +174,7 @@ function send_again(config: Config, state: RequestState): void {
   state.tried[state.tried.length] = peer;
   const untried = state.tries < state.entry.tries ? next_untried(state) : undefined;
   if (untried === undefined) {
-    give_up(failure, peer.tls);
+    give_up(state, failure, peer.tls);
     return;
   }
   state.tries += 1;
@@ -194,4 +202,4 @@ function balance(config: Config): void {
   }
 }
 
-export { balance };
+export { balance, reason_of_answer };

@@ -1,5 +1,5 @@
 /**
- * From a host to its route: worker cache, shared dict, Redis.
+ * From a name to its route: worker cache, shared dict, Redis.
  *
  * The way of almost every request is `find`: one table read. It looks at the shared generation once per tick
  * of the event loop, so a change in another worker is seen with the next tick.
@@ -14,7 +14,6 @@ import { decode } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
 import { compile, Entry } from "./entry";
-import { normalise } from "./host";
 import { create as create_loader, load, Loader } from "./loader";
 import * as recent from "./recent";
 import { Recent } from "./recent";
@@ -26,7 +25,6 @@ const RECHECK = 0.1;
 const REFRESH_PATIENCE = 2;
 
 export type Refusal =
-  | "invalid_host"
   | "unknown_route"
   | "no_instances"
   | "name_unresolved"
@@ -53,7 +51,7 @@ export interface Lookup {
   queue: RefreshQueue;
   /** Routes of exact names. */
   routes: Recent<Slot>;
-  /** Routes of patterns. Apart, so that the Host `*` finds no pattern's route. */
+  /** Routes of patterns. Apart, so that hosts evict none of them. */
   patterns: Recent<Slot>;
   /** Apart from the routes, so that a flood of hosts under a wildcard evicts none of them. */
   matched: Recent<Matched>;
@@ -225,14 +223,7 @@ function serve_match(lookup: Lookup, name: string, match: Match, now: number): F
   return find_pattern(lookup, name, match.pattern, now);
 }
 
-function find_slowly(lookup: Lookup, host: string, now: number): Found {
-  const name = normalise(host);
-  if (name === undefined) {
-    return $multi(undefined, "invalid_host", undefined);
-  }
-  if (name !== host) {
-    return find(lookup, name);
-  }
+function find_slowly(lookup: Lookup, name: string, now: number): Found {
   lookup.misses += 1;
   const stored = dict.read_route(lookup.dicts, name);
   if (stored !== undefined) {
@@ -253,27 +244,27 @@ function find_slowly(lookup: Lookup, host: string, now: number): Found {
 }
 
 /**
- * The route that a host leads to. Yields only when Redis must be waited for.
+ * The route that a name leads to. Yields only when Redis must be waited for.
  *
- * @param host as the request gives it; any bytes
+ * @param name normalised
  * @returns the entry, which may still refuse (`entry.refusal`); or nil, the reason, and what stood behind it
  */
-function find(lookup: Lookup, host: string): Found {
+function find(lookup: Lookup, name: string): Found {
   const now = ngx.now();
   if (now !== lookup.tick) {
     look_at_generation(lookup, now);
   }
-  const slot = recent.get(lookup.routes, host);
+  const slot = recent.get(lookup.routes, name);
   if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
     lookup.hits += 1;
     return $multi(slot.entry, undefined, undefined);
   }
-  const matched = recent.get(lookup.matched, host);
+  const matched = recent.get(lookup.matched, name);
   if (matched !== undefined && now < matched.check_at) {
     lookup.hits += 1;
-    return find_pattern(lookup, host, matched.pattern, now);
+    return find_pattern(lookup, name, matched.pattern, now);
   }
-  return find_slowly(lookup, host, now);
+  return find_slowly(lookup, name, now);
 }
 
 /**

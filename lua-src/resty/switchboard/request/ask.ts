@@ -1,0 +1,75 @@
+/**
+ * What a request asks for, read from one nginx variable.
+ *
+ * Reading a variable costs some hundred instructions, so handlers.conf glues all that matters together, and
+ * what it means is worked out once per different text: almost every request of a site has the same.
+ */
+
+import { normalise } from "../route/host";
+import { create, get, Recent, set } from "../route/recent";
+
+export interface Ask {
+  /** As it came, for messages. */
+  host: string;
+  /** The name to look up; undefined: no site can have it. */
+  name: string | undefined;
+  /** One of the following is set: rare, so that others skip them with one check. */
+  special: boolean;
+  via: string;
+  /** What the client wants to speak instead of HTTP, such as `websocket`. */
+  upgrade: string;
+  /** The Host header to send on, where it is not the one that came. */
+  host_header: string | undefined;
+}
+
+export type Asks = Recent<Ask>;
+
+/** Longer texts are worked out each time: they could fill the cache with megabytes. */
+const LONGEST_KEPT = 512;
+
+/** The lines of `$switchboard_key`: the override, $host, $http_host, $http_upgrade, $http_via. */
+const LINES = "^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$";
+
+/**
+ * The Host header for the app, where the one that came will not do.
+ *
+ * An absolute request line (`GET http://a/ HTTP/1.1`) beats the Host header (RFC 9112, 3.2.2), and nginx
+ * goes by it in `$host`. An app must not be told another host than the one it was chosen by.
+ */
+function corrected_host(host: string, header: string): string | undefined {
+  const [without_port] = string.match(string.lower(header), "^(.-)%.?:?%d*$");
+  if (header !== "" && (without_port === host || string.lower(header) === host)) {
+    return undefined;
+  }
+  return host;
+}
+
+function work_out(key: string): Ask {
+  const [override, host, header, upgrade, via] = string.match(key, LINES);
+  // Without a Host (HTTP/1.0) nginx puts its server_name into $host: nobody asked for that.
+  const asked = override !== "" ? override! : header !== "" ? host! : "";
+  const host_header = corrected_host(host!, header!);
+  return {
+    host: asked,
+    name: normalise(asked),
+    special: upgrade !== "" || via !== "" || host_header !== undefined,
+    via: via!,
+    upgrade: upgrade!,
+    host_header,
+  };
+}
+
+/** @param key the text of `$switchboard_key` */
+function read_ask(asks: Asks, key: string): Ask {
+  const known = get(asks, key);
+  if (known !== undefined) {
+    return known;
+  }
+  const ask = work_out(key);
+  if (key.length <= LONGEST_KEPT) {
+    set(asks, key, ask);
+  }
+  return ask;
+}
+
+export { create as create_asks, read_ask };
