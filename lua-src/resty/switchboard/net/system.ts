@@ -14,6 +14,7 @@ export interface ResolvConf {
 }
 
 const HOSTS = "/etc/hosts";
+const LOCALHOST = "localhost";
 const RESOLV_CONF = "/etc/resolv.conf";
 /** Seconds after which a file is read again: container platforms rewrite both while programs run. */
 const READ_AGAIN = 5;
@@ -57,6 +58,11 @@ function parse_hosts(text: string): Hosts {
         add(hosts, string.lower(words[i - 1]!), address.text);
       }
     }
+  }
+  if (hosts.get(LOCALHOST) === undefined) {
+    // RFC 6761 6.3. Small images come without the file, and DNS must not be asked for this name.
+    add(hosts, LOCALHOST, "127.0.0.1");
+    add(hosts, LOCALHOST, "::1");
   }
   return hosts;
 }
