@@ -47,7 +47,7 @@ interface Flight {
 
 let cache: LruCache<Known> | undefined = undefined;
 const flights = new LuaTable<string, Flight>();
-let queue: Flight[] = [];
+const queue: Flight[] = [];
 let drainers = 0;
 
 function is_host_name(name: string): boolean {
@@ -115,9 +115,16 @@ function fly(flight: Flight): void {
   }
 }
 
+/** Asks for the names in the queue. */
 function drain(): void {
-  while (queue.length > 0) {
-    fly(table.remove(queue, 1)!);
+  let flight = table.remove(queue, 1);
+  while (flight !== undefined) {
+    fly(flight);
+    // One name a timer: the sockets that a timer opened are closed when it ends.
+    if (queue.length > 0 && ngx.timer.at(0, drain)[0] !== undefined) {
+      return;
+    }
+    flight = table.remove(queue, 1);
   }
   drainers -= 1;
 }
@@ -134,8 +141,7 @@ function take_off(name: string, config: Config): Flight {
   queue.push(flight);
   if (drainers < MOST_AT_ONCE) {
     drainers += 1;
-    const [started] = ngx.timer.at(0, drain);
-    if (started === undefined) {
+    if (ngx.timer.at(0, drain)[0] === undefined) {
       // No timer to be had, as in a worker that is about to exit: then in the caller's own time.
       drain();
     }

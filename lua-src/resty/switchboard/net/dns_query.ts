@@ -1,7 +1,7 @@
 /** Questions to DNS servers: both families of addresses, the search list, one server after another. */
 
 import * as resolver from "resty.dns.resolver";
-import { Answers, TYPE_A, TYPE_AAAA } from "resty.dns.resolver";
+import { Answers, Resolver, TYPE_A, TYPE_AAAA } from "resty.dns.resolver";
 import { parse_ip } from "./address";
 import { Nameserver } from "./nameserver";
 
@@ -38,37 +38,61 @@ const NO_SUCH_NAME = 3;
 /** Where the next question begins: with the server that answered last, not with a dead one again and again. */
 let answered_last = 0;
 
-function ask_server(
-  server: Nameserver,
-  name: string,
-  qtype: number,
-  timeout: number,
-): LuaMultiReturn<[Answers, undefined] | [undefined, string]> {
-  const [asking, err] = resolver.new({
+function label(server: Nameserver): string {
+  return `nameserver ${server.host}:${server.port}`;
+}
+
+/** One family's side of a question. */
+interface Side {
+  qtype: number;
+  /** By place of the server. Each holds a socket until the timer or request ends: one a server, not one a try. */
+  resolvers: LuaTable<number, Resolver>;
+}
+
+function resolver_of(question: Question, side: Side, place: number): LuaMultiReturn<[Resolver, undefined] | [undefined, string]> {
+  const made = side.resolvers.get(place);
+  if (made !== undefined) {
+    return $multi(made, undefined);
+  }
+  const server = question.servers[place]!;
+  const [created, err] = resolver.new({
     nameservers: [[server.host, server.port]],
     retrans: 1,
-    timeout: timeout * 1000,
+    timeout: question.timeout * 1000,
   });
+  if (created === undefined) {
+    return $multi(undefined, err);
+  }
+  side.resolvers.set(place, created);
+  return $multi(created, undefined);
+}
+
+function ask_server(
+  question: Question,
+  side: Side,
+  place: number,
+  name: string,
+): LuaMultiReturn<[Answers, undefined] | [undefined, string]> {
+  const [asking, err] = resolver_of(question, side, place);
   if (asking === undefined) {
     return $multi(undefined, err);
   }
   // lua-resty-dns indexes what is not there in a cut or made-up packet, and raises.
-  const [survived, answers, refused] = pcall(() => asking.query(name, { qtype }));
+  const [survived, answers, refused] = pcall(() => asking.query(name, { qtype: side.qtype }));
   if (!survived) {
-    return $multi(undefined, `nameserver ${server.host}:${server.port} sent a malformed answer`);
+    return $multi(undefined, `${label(question.servers[place]!)} sent a malformed answer`);
   }
   return $multi(answers as unknown as Answers, refused as unknown as undefined);
 }
 
-function ask(question: Question, name: string, qtype: number): Reply {
+function ask(question: Question, side: Side, name: string): Reply {
   const count = question.servers.length;
   const first = answered_last;
   let error_text: string | undefined = undefined;
   let silent = true;
   for (const turn of $range(0, count * ROUNDS - 1)) {
     const place = (first + turn) % count;
-    const server = question.servers[place]!;
-    const [answers, err] = ask_server(server, name, qtype, question.timeout);
+    const [answers, err] = ask_server(question, side, place, name);
     if (answers === undefined) {
       error_text = err;
     } else if (answers.errcode === undefined || answers.errcode === NO_SUCH_NAME) {
@@ -77,21 +101,21 @@ function ask(question: Question, name: string, qtype: number): Reply {
     } else {
       // Another server may know better.
       silent = false;
-      error_text = `nameserver ${server.host}:${server.port} answered: ${answers.errstr ?? "unknown"}`;
+      error_text = `${label(question.servers[place]!)} answered: ${answers.errstr ?? "unknown"}`;
     }
   }
   return { answers: undefined, error: error_text, silent };
 }
 
 /** Both families at once: waiting for one after the other would double the time of every first request. */
-function ask_both(question: Question, name: string): LuaMultiReturn<[Reply, Reply]> {
-  let v6: Reply | undefined = undefined;
+function ask_both(question: Question, v4: Side, v6: Side, name: string): LuaMultiReturn<[Reply, Reply]> {
+  let reply_v6: Reply | undefined = undefined;
   const [thread] = ngx.thread.spawn(() => {
-    v6 = ask(question, name, TYPE_AAAA);
+    reply_v6 = ask(question, v6, name);
   });
-  const v4 = ask(question, name, TYPE_A);
+  const reply_v4 = ask(question, v4, name);
   ngx.thread.wait(thread);
-  return $multi(v4, v6!);
+  return $multi(reply_v4, reply_v6!);
 }
 
 function add_answers(finding: Finding, seen: LuaSet<string>, reply: Reply): void {
@@ -138,9 +162,11 @@ function candidates(name: string, search: string[], ndots: number): string[] {
  * @param name lower-case; a trailing dot makes it a full name
  */
 function find(question: Question, name: string): Finding {
+  const side_v4: Side = { qtype: TYPE_A, resolvers: new LuaTable() };
+  const side_v6: Side = { qtype: TYPE_AAAA, resolvers: new LuaTable() };
   let failure: string | undefined = undefined;
   for (const candidate of candidates(name, question.search, question.ndots)) {
-    const [v4, v6] = ask_both(question, candidate);
+    const [v4, v6] = ask_both(question, side_v4, side_v6, candidate);
     const finding: Finding = { addresses: [], ttl: math.huge, error: undefined };
     const seen = new LuaSet<string>();
     add_answers(finding, seen, v4);
