@@ -30,10 +30,7 @@ interface NgxTimer {
     run: (premature: boolean, ...words: never[]) => void,
     ...words: unknown[]
   ): LuaMultiReturn<[true, undefined] | Failure>;
-  every(
-    delay: number,
-    run: (premature: boolean) => void,
-  ): LuaMultiReturn<[true, undefined] | Failure>;
+  every(delay: number, run: (premature: boolean) => void): LuaMultiReturn<[true, undefined] | Failure>;
 }
 
 interface NgxThread {
@@ -42,7 +39,10 @@ interface NgxThread {
 
 /** @noSelf */
 interface NgxThreads {
-  spawn<Words extends unknown[]>(run: (this: void, ...words: Words) => void, ...words: Words): LuaMultiReturn<[NgxThread]>;
+  spawn<Words extends unknown[]>(
+    run: (this: void, ...words: Words) => void,
+    ...words: Words
+  ): LuaMultiReturn<[NgxThread]>;
   wait(thread: NgxThread): LuaMultiReturn<[boolean, unknown]>;
 }
 
@@ -87,7 +87,7 @@ interface NgxTcpSocket {
     options?: object,
   ): LuaMultiReturn<[true, undefined] | Failure>;
   sslhandshake(
-    session?: undefined | boolean,
+    session?: boolean,
     server_name?: string,
     verify?: boolean,
   ): LuaMultiReturn<[true, undefined] | Failure>;
@@ -168,7 +168,10 @@ declare module "ngx.balancer" {
     port: number,
     server_name?: string,
   ): LuaMultiReturn<[true, undefined] | Failure>;
-  export function set_more_tries(this: void, count: number): LuaMultiReturn<[true, string | undefined] | Failure>;
+  export function set_more_tries(
+    this: void,
+    count: number,
+  ): LuaMultiReturn<[true, string | undefined] | Failure>;
   export function get_last_failure(
     this: void,
   ): LuaMultiReturn<["next" | "failed" | undefined, number | undefined]>;

@@ -47,9 +47,16 @@ function configured(): Router {
 function report_problem(dicts: Dicts, name: string, problem: Problem): void {
   count("switchboard_bad_values_total", 1);
   const where = problem.key !== "" ? problem.key : name;
-  const [first] = dicts.matches.add(`told:${ngx.md5(`${where}\n${problem.value}\n${problem.reason}`)}`, 1, REMIND);
+  const [first] = dicts.matches.add(
+    `told:${ngx.md5(`${where}\n${problem.value}\n${problem.reason}`)}`,
+    1,
+    REMIND,
+  );
   if (first) {
-    ngx.log(ngx.WARN, `[switchboard] skipped in ${printable(where)}: "${printable(problem.value)}": ${printable(problem.reason)}`);
+    ngx.log(
+      ngx.WARN,
+      `[switchboard] skipped in ${printable(where)}: "${printable(problem.value)}": ${printable(problem.reason)}`,
+    );
   }
 }
 
@@ -64,7 +71,12 @@ function create_router(config: Config, dicts: Dicts): Router {
       tell(ngx.ERR, "refresh", `could not refresh ${printable(name)}: ${printable(err)}`);
     },
   );
-  return { config, asks: create_asks(config.worker_cache), lookup, listens_to_proxies: config.trusted_proxies.length > 0 };
+  return {
+    config,
+    asks: create_asks(config.worker_cache),
+    lookup,
+    listens_to_proxies: config.trusted_proxies.length > 0,
+  };
 }
 
 /**
@@ -173,4 +185,16 @@ function metrics(): void {
   health.metrics(watched!);
 }
 
-export { access, balance, configure, failed, header_filter, healthz, log, metrics, readyz, start, VERSION as _VERSION };
+export {
+  access,
+  balance,
+  configure,
+  failed,
+  header_filter,
+  healthz,
+  log,
+  metrics,
+  readyz,
+  start,
+  VERSION as _VERSION,
+};

@@ -127,7 +127,10 @@ function is_local(address: string): boolean {
 /** Whether a connection to this address and port would reach this nginx itself. */
 function is_own_listener(address: string, port: number): boolean {
   for (const listener of listeners) {
-    if (listener.port === port && (listener.address === address || (listener.address === undefined && is_local(address)))) {
+    if (
+      listener.port === port &&
+      (listener.address === address || (listener.address === undefined && is_local(address)))
+    ) {
       return true;
     }
   }

@@ -7,7 +7,14 @@
  * the client the right status on every build.
  */
 
-import { enable_keepalive, get_last_failure, set_current_peer, set_more_tries, set_timeouts, set_upstream_tls } from "ngx.balancer";
+import {
+  enable_keepalive,
+  get_last_failure,
+  set_current_peer,
+  set_more_tries,
+  set_timeouts,
+  set_upstream_tls,
+} from "ngx.balancer";
 import { Peer } from "../balance/peer";
 import { next_peer } from "../balance/round_robin";
 import { Config } from "../config";
@@ -129,7 +136,11 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   set_upstream_tls(peer.tls);
   const [ok, err] = set_current_peer(peer.address, peer.port, peer.server_name);
   if (ok === undefined) {
-    tell(ngx.ERR, `peer ${peer.state.identity}`, `${state.entry.name}: could not use ${peer.state.identity}: ${err}`);
+    tell(
+      ngx.ERR,
+      `peer ${peer.state.identity}`,
+      `${state.entry.name}: could not use ${peer.state.identity}: ${err}`,
+    );
     ngx.exit(BUSY);
   }
   if (!fresh) {

@@ -6,7 +6,7 @@
  * instance: its address, and only the attributes that are not the default.
  */
 
-import { address_of, Instance, RouteOptions, RouteRecord } from "../schema/record";
+import { address_of, Instance, RouteRecord } from "../schema/record";
 
 function number_text(value: number): string {
   return string.format("%.14g", value);

@@ -85,7 +85,10 @@ function write_route(
   if (!ok) {
     return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
   }
-  return $multi(true, forcible ? `${ROUTES} is full and evicted a route: make its lua_shared_dict larger` : undefined);
+  return $multi(
+    true,
+    forcible ? `${ROUTES} is full and evicted a route: make its lua_shared_dict larger` : undefined,
+  );
 }
 
 function delete_route(dicts: Dicts, name: string): void {

@@ -144,7 +144,8 @@ function describe(record: RouteRecord): string {
   const words: string[] = [];
   for (const instance of record.instances) {
     const state = instance.drain || instance.weight === 0 ? " drains" : "";
-    const unresolved = instance.addresses !== undefined && instance.addresses.length === 0 ? " unresolved" : "";
+    const unresolved =
+      instance.addresses !== undefined && instance.addresses.length === 0 ? " unresolved" : "";
     words.push(`${address_of(instance)}${state}${unresolved}`);
   }
   return words.length > 0 ? table.concat(words, ", ") : "no members";

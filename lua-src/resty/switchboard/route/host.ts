@@ -52,7 +52,11 @@ function normalise(host: string): string | undefined {
   if (string.sub(name, -1) === ".") {
     name = string.sub(name, 1, -2);
   }
-  if (name.length > LONGEST_NAME || string.find(name, "^[%w._-]+$")[0] === undefined || !has_good_labels(name)) {
+  if (
+    name.length > LONGEST_NAME ||
+    string.find(name, "^[%w._-]+$")[0] === undefined ||
+    !has_good_labels(name)
+  ) {
     return undefined;
   }
   return name;

@@ -125,7 +125,12 @@ function save(loader: Loader, name: string, stored: Stored): void {
  */
 function hold(loader: Loader, name: string, old: Stored | undefined, now: number): Stored | undefined {
   const hold_for = loader.config.empty_hold;
-  if (old === undefined || old.held || hold_for <= 0 || string.find(old.body, "\n", 1, true)[0] === undefined) {
+  if (
+    old === undefined ||
+    old.held ||
+    hold_for <= 0 ||
+    string.find(old.body, "\n", 1, true)[0] === undefined
+  ) {
     return undefined;
   }
   const held: Stored = {
@@ -179,7 +184,11 @@ function remember(
 }
 
 /** One load, unguarded: `load` is what others call. */
-function run(loader: Loader, name: string, patience: number): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
+function run(
+  loader: Loader,
+  name: string,
+  patience: number,
+): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
   const now = ngx.now();
   const deadline = now + patience;
   const old = dict.read_route(loader.dicts, name);
@@ -258,7 +267,8 @@ function run_alone(
     const [now_theirs] = state.get(lock);
     if (theirs === undefined || now_theirs !== theirs) {
       // The stamp in the dict is rounded to milliseconds.
-      const found = theirs !== undefined ? left_by_others(loader, name, (theirs as number) - 0.001) : undefined;
+      const found =
+        theirs !== undefined ? left_by_others(loader, name, (theirs as number) - 0.001) : undefined;
       if (found !== undefined) {
         return $multi(found, undefined);
       }

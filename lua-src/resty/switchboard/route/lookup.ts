@@ -24,11 +24,7 @@ const RECHECK = 0.1;
 /** Seconds that a background load may take. */
 const REFRESH_PATIENCE = 2;
 
-export type Refusal =
-  | "unknown_route"
-  | "no_instances"
-  | "name_unresolved"
-  | "store_unreachable";
+export type Refusal = "unknown_route" | "no_instances" | "name_unresolved" | "store_unreachable";
 
 export type Found = LuaMultiReturn<[Entry, undefined, undefined] | [undefined, Refusal, string | undefined]>;
 
@@ -278,9 +274,10 @@ function create(
   report: (this: void, name: string, problem: Problem) => void,
   failed: (this: void, name: string, err: string) => void,
 ): Lookup {
-  let loader: Loader;
+  // The queue loads, and the loader asks for loads.
+  let loader: Loader | undefined = undefined;
   const queue = create_queue((name) => {
-    const [ok, loaded, err] = pcall(load, loader, name, REFRESH_PATIENCE);
+    const [ok, loaded, err] = pcall(load, loader!, name, REFRESH_PATIENCE);
     if (!ok || loaded === undefined) {
       failed(name, tostring(ok ? err : loaded));
     }

@@ -43,12 +43,7 @@ function read(format: KeyFormat, name: string, kind: Kind | undefined): Command[
 
 /** The commands that tell whether a name is known: `known` of their replies. */
 function ask_known(format: KeyFormat, name: string): Command {
-  return [
-    "EXISTS",
-    key(format, "backends", name),
-    key(format, "route", name),
-    key(format, "paths", name),
-  ];
+  return ["EXISTS", key(format, "backends", name), key(format, "route", name), key(format, "paths", name)];
 }
 
 function is_known(reply: Reply | undefined): boolean {

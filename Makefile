@@ -1,0 +1,77 @@
+# Everything sets itself up: npm packages, Docker Engine (on Debian, as root) and base images.
+
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+SPEC ?=
+TEST ?= integration/*.test.ts
+
+say = @printf '\n== %s\n' "$(1)"
+docker_run = docker run --rm -v "$$PWD":/switchboard:ro -w /switchboard
+sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
+
+.PHONY: help build lint gates spec integration test run image clean engine
+
+help: ## show this list
+	@echo "make <what>:"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+node_modules/.package-lock.json: package.json package-lock.json
+	$(call say,npm packages)
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later" >&2; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node.js 20 or later is needed; this is $$(node --version)" >&2; exit 1; }
+	npm ci --no-fund --no-audit --loglevel=error
+	touch $@
+
+lib/resty/switchboard/init.lua: node_modules/.package-lock.json tstl.json $(sources)
+	$(call say,build: lua-src to lib)
+	@rm -rf lib
+	npx tstl -p tstl.json
+	@test -s $@ || { echo "the compiler wrote nothing: see its warnings above" >&2; exit 1; }
+
+build: lib/resty/switchboard/init.lua ## compile the TypeScript to lib/
+
+engine:
+	@.ci/docker-engine
+
+lint: node_modules/.package-lock.json ## types, eslint, prettier
+	$(call say,lint)
+	npx tsc --noEmit -p tstl.json
+	npx tsc -p tsconfig.json
+	npx eslint --max-warnings=0 .
+	npx prettier --check --log-level=warn .
+
+gates: build engine ## lualib, stray globals, import directions, in the compiled Lua
+	$(call say,gates)
+	@tools=$$(nginx/image/base-image tools)
+	$(docker_run) "$$tools" sh -c 'for f in $$(find lib -name "*.lua"); do echo "FILE $$f"; luajit -bl "$$f"; done' >lib/bytecode.txt
+	@npx tsx tools/gates.ts lib/bytecode.txt
+
+spec: build engine ## busted, inside nginx; SPEC=spec/route/host_spec.lua for one
+	$(call say,specs)
+	@tools=$$(nginx/image/base-image tools)
+	$(docker_run) "$$tools" spec/run $(SPEC)
+
+integration: build engine ## a real OpenResty, Redis and backends; TEST=integration/spread.test.ts for one
+	$(call say,integration tests)
+	@nginx/image/base-image openresty >/dev/null
+	@nginx/image/base-image tools >/dev/null
+	TESTCONTAINERS_RYUK_DISABLED=true node --import tsx --test --test-concurrency=2 --test-reporter=spec $(TEST)
+
+test: lint build gates spec integration ## all of the above
+	$(call say,all passed)
+
+image: build engine ## the image `switchboard`
+	$(call say,image)
+	@base=$$(nginx/image/base-image openresty)
+	DOCKER_BUILDKIT=0 docker build --quiet --build-arg "BASE=$$base" -t switchboard -f nginx/image/Dockerfile . >/dev/null
+	@echo "made the image switchboard"
+
+run: image ## Redis, the router and three sample apps; stays up until Ctrl-C
+	@exec npx tsx tools/run.ts
+
+clean: ## what was built here; images stay
+	rm -rf lib dist node_modules
