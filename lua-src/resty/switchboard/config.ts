@@ -5,7 +5,7 @@ import { nearest } from "./config/near";
 import { Option, OPTIONS } from "./config/options";
 import { Cidr } from "./net/address";
 import { Nameserver } from "./net/nameserver";
-import { RedisTarget } from "./store/url";
+import { RedisTarget } from "./config/redis_url";
 
 /** Times are seconds. What each option is for stands in config/options. */
 export interface Config {
@@ -34,6 +34,7 @@ export interface Config {
   nameservers: Nameserver[];
   dns_timeout: number;
   error_body: boolean;
+  drain_file?: string;
   worker_cache: number;
 }
 
@@ -46,7 +47,9 @@ function show(value: unknown): string {
     return tostring(value);
   }
   const [printable] = string.gsub(value as string, "%c", "?");
-  return printable.length > LONGEST_SHOWN ? `"${string.sub(printable, 1, LONGEST_SHOWN)}…"` : `"${printable}"`;
+  return printable.length > LONGEST_SHOWN
+    ? `"${string.sub(printable, 1, LONGEST_SHOWN)}…"`
+    : `"${printable}"`;
 }
 
 function bounds(option: Option): string {

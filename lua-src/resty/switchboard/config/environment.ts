@@ -13,7 +13,13 @@ const FILE = "_FILE";
  * What Kubernetes and Docker links put beside a service that is called switchboard. Refusing them would stop
  * every container of a namespace in which somebody names a service so.
  */
-const OF_PLATFORM = ["_SERVICE_HOST$", "_SERVICE_PORT$", "_SERVICE_PORT_[%w_]+$", "_PORT_%d+_%u+$", "_PORT_%d+_%u+_%u+$"];
+const OF_PLATFORM = [
+  "_SERVICE_HOST$",
+  "_SERVICE_PORT$",
+  "_SERVICE_PORT_[%w_]+$",
+  "_PORT_%d+_%u+$",
+  "_PORT_%d+_%u+_%u+$",
+];
 
 /** A value and where it came from. */
 export interface Given {
@@ -41,7 +47,12 @@ function list_variables(): LuaTable<string, string> {
   // A C null pointer equals nil.
   while (environ.get(i) !== undefined) {
     const [name, value] = string.match(to_text(environ.get(i)), "^([^=]+)=(.*)$");
-    if (name !== undefined && value !== undefined && value !== "" && string.sub(name, 1, PREFIX.length) === PREFIX) {
+    if (
+      name !== undefined &&
+      value !== undefined &&
+      value !== "" &&
+      string.sub(name, 1, PREFIX.length) === PREFIX
+    ) {
       found.set(name, value);
     }
     i += 1;

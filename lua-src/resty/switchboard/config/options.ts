@@ -5,7 +5,7 @@
 
 import { Cidr, parse_cidr } from "../net/address";
 import { Nameserver, parse_nameserver } from "../net/nameserver";
-import { parse_redis_url } from "../store/url";
+import { parse_redis_url } from "./redis_url";
 import { parse_boolean, parse_count, Parsed, parse_list, parse_text, parse_time } from "./grammar";
 
 export interface Option {
@@ -66,7 +66,11 @@ function parse_cidrs(value: unknown): Parsed<Cidr[]> {
 }
 
 function parse_nameservers(value: unknown): Parsed<Nameserver[]> {
-  return parse_each(value, parse_nameserver, "addresses such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:5353");
+  return parse_each(
+    value,
+    parse_nameserver,
+    "addresses such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:5353",
+  );
 }
 
 function parse_url(value: unknown): Parsed<unknown> {
@@ -116,7 +120,8 @@ const OPTIONS: Option[] = [
     default: "redis://127.0.0.1:6379",
     parse: parse_url,
     secret: true,
-    describe: "where the routes stand: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` or `unix:/path`",
+    describe:
+      "where the routes stand: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` or `unix:/path`",
   },
   time("redis_timeout", "1s", 0.01, 60, "how long a look at Redis outside of requests may take"),
   boolean("redis_tls_verify", "on", "whether the certificate of a `rediss://` server is checked"),
@@ -135,7 +140,13 @@ const OPTIONS: Option[] = [
   time("ttl", "10s", 0.1, A_DAY, "how long what was read from Redis is served without a question"),
   time("stale_while_refresh", "10s", 0, A_DAY, "how long after that it is served while it is read again"),
   time("load_timeout", "250ms", 0.01, 60, "how long a request waits for Redis"),
-  time("max_stale", "0", 0, 365 * A_DAY, "how old a route may be that is served because Redis is silent; 0: no limit"),
+  time(
+    "max_stale",
+    "0",
+    0,
+    365 * A_DAY,
+    "how old a route may be that is served because Redis is silent; 0: no limit",
+  ),
   time("negative_ttl", "2s", 0.1, A_DAY, "how long an unknown host is remembered"),
   time("empty_hold", "250ms", 0, 60, "how long the last instances of a route that became empty are kept"),
   time("clock_slack", "5s", 0, 3600, "how much later than its score an instance of a sorted set ends"),
@@ -144,10 +155,21 @@ const OPTIONS: Option[] = [
   time("send_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may take no byte"),
   time("read_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may send no byte"),
   time("websocket_timeout", "60m", A_MILLISECOND, 365 * A_DAY, "the same both ways for upgraded connections"),
-  time("keepalive_idle", "4s", 0.1, 3600, "how long an idle connection to an instance is kept; less than the instance keeps it"),
+  time(
+    "keepalive_idle",
+    "4s",
+    0.1,
+    3600,
+    "how long an idle connection to an instance is kept; less than the instance keeps it",
+  ),
   count("keepalive_requests", "1000", 1, 1000000000, "requests on one connection to an instance"),
   { name: "trusted_proxies", default: "", parse: parse_cidrs, describe: "whose `X-Forwarded-*` count" },
-  { name: "deny_instances", default: "", parse: parse_cidrs, describe: "addresses that no request is sent to" },
+  {
+    name: "deny_instances",
+    default: "",
+    parse: parse_cidrs,
+    describe: "addresses that no request is sent to",
+  },
   {
     name: "nameservers",
     default: "",
@@ -156,6 +178,12 @@ const OPTIONS: Option[] = [
   },
   time("dns_timeout", "500ms", 0.01, 60, "how long one question to one DNS server may take"),
   boolean("error_body", "on", "whether answers of the router have a body of its own"),
+  {
+    name: "drain_file",
+    default: undefined,
+    parse: parse_text,
+    describe: "a path; while that file exists `/readyz` answers 503, so that load balancers look elsewhere",
+  },
   count("worker_cache", "10000", 100, 10000000, "names a worker keeps ready"),
 ];
 

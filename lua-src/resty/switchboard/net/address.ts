@@ -232,7 +232,9 @@ function contains(list: Cidr[], ip: string): boolean {
   if (groups === undefined) {
     return false;
   }
-  return contains_groups(list, groups) || (is_mapped(groups) && contains_groups(list, [groups[6]!, groups[7]!]));
+  return (
+    contains_groups(list, groups) || (is_mapped(groups) && contains_groups(list, [groups[6]!, groups[7]!]))
+  );
 }
 
 function special_v4(high: number, low: number): string | undefined {

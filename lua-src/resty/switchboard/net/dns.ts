@@ -13,7 +13,9 @@ import { parse_ip } from "./address";
 import { find } from "./dns_query";
 import { READ_AGAIN, read_hosts, read_resolv_conf } from "./system";
 
-export type Resolved = LuaMultiReturn<[string[], number, string | undefined] | [undefined, string, undefined]>;
+export type Resolved = LuaMultiReturn<
+  [string[], number, string | undefined] | [undefined, string, undefined]
+>;
 
 /** Seconds that an answer counts at least and at most, whatever its TTL. */
 const SHORTEST_TTL = 1;

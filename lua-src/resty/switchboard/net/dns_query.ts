@@ -49,7 +49,11 @@ interface Side {
   resolvers: LuaTable<number, Resolver>;
 }
 
-function resolver_of(question: Question, side: Side, place: number): LuaMultiReturn<[Resolver, undefined] | [undefined, string]> {
+function resolver_of(
+  question: Question,
+  side: Side,
+  place: number,
+): LuaMultiReturn<[Resolver, undefined] | [undefined, string]> {
   const made = side.resolvers.get(place);
   if (made !== undefined) {
     return $multi(made, undefined);

@@ -7,7 +7,7 @@ import { parse_ip } from "../net/address";
 import { resolve } from "../net/dns";
 import { bracketed } from "../net/nameserver";
 import { explain, redact } from "./refusal";
-import { RedisTarget } from "./url";
+import { RedisTarget } from "../config/redis_url";
 
 export interface Connection {
   client: Redis;
@@ -23,7 +23,11 @@ const KEPT_FOR = 60000;
 const KEPT = 16;
 /** ngx_lua takes 0 for "no timeout at all". */
 const SHORTEST_WAIT = 1;
-const UNKNOWN_CA = ["unable to get local issuer certificate", "self-signed certificate", "self signed certificate"];
+const UNKNOWN_CA = [
+  "unable to get local issuer certificate",
+  "self-signed certificate",
+  "self signed certificate",
+];
 
 /** From now on each wait for Redis ends at the deadline. */
 function wait_until(client: Redis, deadline: number): void {
@@ -31,7 +35,11 @@ function wait_until(client: Redis, deadline: number): void {
 }
 
 /** Calls one command, by its lower-case name. */
-function call(client: Redis, name: string, ...words: (string | number)[]): LuaMultiReturn<[unknown, string | undefined]> {
+function call(
+  client: Redis,
+  name: string,
+  ...words: (string | number)[]
+): LuaMultiReturn<[unknown, string | undefined]> {
   const command = client[name] as RedisCommand;
   return command(client, ...words);
 }
@@ -55,7 +63,11 @@ function is_refused(answer: unknown): boolean {
   return answer === undefined || answer === false;
 }
 
-function authenticate(client: Redis, user: string | undefined, password: string): LuaMultiReturn<[unknown, string | undefined]> {
+function authenticate(
+  client: Redis,
+  user: string | undefined,
+  password: string,
+): LuaMultiReturn<[unknown, string | undefined]> {
   if (user !== undefined) {
     return call(client, "auth", user, password);
   }

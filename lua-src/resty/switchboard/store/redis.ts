@@ -54,7 +54,11 @@ function connect(config: Config, deadline: number, given: number): Answered<Conn
 }
 
 /** Does the work on a connection, on another one if a pooled one turns out to be closed. */
-function work_on<T>(config: Config, timeout: number, work: (this: void, connection: Connection) => Done<T>): Answered<T> {
+function work_on<T>(
+  config: Config,
+  timeout: number,
+  work: (this: void, connection: Connection) => Done<T>,
+): Answered<T> {
   const deadline = ngx.now() + timeout;
   while (true) {
     if (ngx.now() >= deadline) {
@@ -72,13 +76,13 @@ function work_on<T>(config: Config, timeout: number, work: (this: void, connecti
       rest_until = 0;
       return $multi(result, undefined);
     }
-    if (broke) {
+    if (broke === true) {
       discard(connection);
     } else {
       keep(connection);
     }
     // After a restart of Redis every pooled connection is dead; all that is asked may be asked twice.
-    if (!(broke && connection.reused && was_closed(err!))) {
+    if (broke !== true || !connection.reused || !was_closed(err!)) {
       return $multi(undefined, fail(config, explain(err!)));
     }
   }

@@ -1,4 +1,4 @@
-local parse = require("resty.switchboard.store.url").parse_redis_url
+local parse = require("resty.switchboard.config.redis_url").parse_redis_url
 
 describe("a Redis URL", function()
   local good = {

@@ -142,7 +142,10 @@ function parse_socket(rest: string): Parsed<RedisTarget> {
   if (db === undefined) {
     return $multi(undefined, err);
   }
-  return $multi(finish({ host: "", port: 0, path, tls: false, db, pool: "", label: "" }, credentials), undefined);
+  return $multi(
+    finish({ host: "", port: 0, path, tls: false, db, pool: "", label: "" }, credentials),
+    undefined,
+  );
 }
 
 function parse_server(rest: string, tls: boolean): Parsed<RedisTarget> {
