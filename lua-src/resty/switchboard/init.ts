@@ -105,6 +105,7 @@ function configure(options?: Record<string, unknown>): void {
       switchboard_matches: dicts.matches,
       switchboard_state: dicts.state,
     },
+    drain_file: config.drain_file,
   };
 }
 

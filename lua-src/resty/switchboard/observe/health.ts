@@ -14,6 +14,8 @@ const SCARCE = 0.05;
 export interface Watched {
   state: NgxSharedDict;
   dicts: Record<string, NgxSharedDict>;
+  /** Its existence means that this node is about to stop. */
+  drain_file: string | undefined;
 }
 
 /** Notes whether Redis answered just now. The first note ends the starting phase. */
@@ -26,11 +28,23 @@ function note_redis(state: NgxSharedDict, answers: boolean): void {
   state.set(STARTED, true);
 }
 
-function reasons_not_ready(state: NgxSharedDict): string | undefined {
+function exists(path: string): boolean {
+  const [file] = io.open(path, "r");
+  if (file === undefined) {
+    return false;
+  }
+  file.close();
+  return true;
+}
+
+function reason_not_ready(watched: Watched): string | undefined {
+  if (watched.drain_file !== undefined && exists(watched.drain_file)) {
+    return `draining: ${watched.drain_file} exists`;
+  }
   if (ngx.worker.exiting()) {
     return "draining: this worker stops when its requests have ended";
   }
-  const [started] = state.get(STARTED);
+  const [started] = watched.state.get(STARTED);
   if (started === undefined) {
     return "starting: start() has not asked Redis yet";
   }
@@ -67,7 +81,7 @@ function healthz(): void {
 
 /** `/readyz`: 200 when requests should come here; 503 with the reasons when not. */
 function readyz(watched: Watched): void {
-  const not_ready = reasons_not_ready(watched.state);
+  const not_ready = reason_not_ready(watched);
   if (not_ready !== undefined) {
     plain(503, `${not_ready}\n`);
     return;
