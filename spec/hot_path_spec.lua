@@ -1,0 +1,105 @@
+-- The way of a request must be machine code: LuaJIT interprets what it cannot compile, several times slower,
+-- and says nothing.
+
+local vmdef = require("jit.vmdef")
+local util = require("jit.util")
+
+local REQUESTS = 3000
+
+-- A trace that could not be joined to the one it returns into, or a loop that ended while it was recorded, is
+-- tried again from elsewhere. Anything else stays interpreted.
+local PASSING = { ["leaving loop in root trace"] = true, ["NYI: return to lower frame"] = true, ["error thrown or hook called during recording"] = true, ["retry recording"] = true }
+
+local function is_ours(func)
+  local info = util.funcinfo(func)
+  return info.source ~= nil and info.source:find("/lib/resty/switchboard/", 1, true) ~= nil
+end
+
+local function place(func, pc)
+  local info = util.funcinfo(func, pc)
+  return info.loc or info.source
+end
+
+-- What LuaJIT did while `work` ran, in our modules.
+local function watch(work)
+  local aborts, stitches, compiled, started = {}, {}, {}, {}
+  local function heard(what, trace, func, pc, code, reason)
+    if what == "start" then
+      started[trace] = func
+    elseif what == "abort" and is_ours(func) then
+      local text = type(code) == "number" and vmdef.traceerr[code] or tostring(code)
+      if type(reason) == "function" then reason = place(reason) end
+      if not PASSING[text:gsub("%%.*", ""):gsub("%s+$", "")] then
+        aborts[#aborts + 1] = ("%s: %s (%s)"):format(place(func, pc), text, tostring(reason))
+      end
+    elseif what == "stop" and started[trace] and is_ours(started[trace]) then
+      compiled[place(started[trace]):match("[^/]+/[^/]+%.lua") or "?"] = true
+      if util.traceinfo(trace).linktype == "stitch" then
+        stitches[#stitches + 1] = place(started[trace])
+      end
+    end
+  end
+  jit.flush()
+  jit.attach(heard, "trace")
+  local ok, problem = pcall(work)
+  jit.attach(heard)
+  assert(ok, problem)
+  return aborts, stitches, compiled
+end
+
+local function send_requests(host, count)
+  local socket = ngx.socket.tcp()
+  assert(socket:connect("unix:" .. SPEC_PREFIX .. "/front.sock"))
+  for _ = 1, count do
+    assert(socket:send("GET / HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n"))
+    local status = assert(socket:receive())
+    assert(status:find("200", 1, true), status)
+    local length = 0
+    repeat
+      local line = assert(socket:receive())
+      length = tonumber(line:match("^Content%-Length: (%d+)")) or length
+    until line == ""
+    assert(socket:receive(length))
+  end
+  socket:close()
+end
+
+describe("the way of a request", function()
+  local switchboard = require("resty.switchboard")
+  local redis = require("resty.redis"):new()
+
+  setup(function()
+    assert(redis:connect("127.0.0.1", 6379))
+    redis:flushall()
+    redis:sadd("backends:plain.example", "127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003")
+    redis:sadd("backends:weighted.example", "127.0.0.1:9001?weight=3", "127.0.0.1:9002", "127.0.0.1:9003")
+    redis:sadd("backends:*.wild.example", "127.0.0.1:9001", "127.0.0.1:9002")
+    redis:hset("route:timed.example", "pool", "@timed", "read_timeout", "5s")
+    redis:sadd("backends:@timed", "127.0.0.1:9001", "127.0.0.1:9002")
+    -- No refresh may come in between: what it does is not the way of a request.
+    switchboard.configure { ttl = "1000", redis_url = "redis://127.0.0.1:6379" }
+  end)
+
+  teardown(function() redis:flushall() end)
+
+  for _, host in ipairs { "plain.example", "weighted.example", "a.wild.example", "timed.example" } do
+    it("is compiled for " .. host, function()
+      send_requests(host, 10)
+      local aborts, stitches, compiled = watch(function() send_requests(host, REQUESTS) end)
+      assert.same({}, aborts)
+      assert.same({}, stitches)
+      assert.is_truthy(next(compiled), "nothing of ours was compiled: this spec sees nothing")
+    end)
+  end
+
+  it("would be seen not to be, if a phase did what LuaJIT cannot compile", function()
+    local phases = require("resty.switchboard.request.phases")
+    local plain = phases.log
+    local file = assert(loadstring("local plain = ... return function() local f = function() return plain end return f()() end",
+      "@/lib/resty/switchboard/request/phases.lua"))
+    phases.log = file(plain)
+    local aborts = watch(function() send_requests("plain.example", REQUESTS) end)
+    phases.log = plain
+    assert.is_true(#aborts > 0)
+  end)
+end)
