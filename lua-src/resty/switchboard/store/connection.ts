@@ -23,6 +23,7 @@ const KEPT_FOR = 60000;
 const KEPT = 16;
 /** ngx_lua takes 0 for "no timeout at all". */
 const SHORTEST_WAIT = 1;
+const TRUST = "(name its CA by lua_ssl_trusted_certificate in http {}, or set redis_tls_verify=off)";
 const UNKNOWN_CA = [
   "unable to get local issuer certificate",
   "self-signed certificate",
@@ -49,11 +50,14 @@ function shake_hands(client: Redis, config: Config): string | undefined {
   const server_name = parse_ip(host) === undefined ? host : undefined;
   const [ok, err] = client._sock.sslhandshake(false, server_name, config.redis_tls_verify);
   if (ok !== undefined) {
-    return undefined;
+    // ngx_lua says true to a handshake that is through at once, also when it has just refused the
+    // certificate; that it closed the connection for it is all there is to see.
+    const [alive] = client.get_reused_times();
+    return alive !== undefined ? undefined : `TLS: the certificate of the server was refused ${TRUST}`;
   }
   for (const sign of UNKNOWN_CA) {
     if (string.find(err, sign, 1, true)[0] !== undefined) {
-      return `TLS: ${err} (name its CA by lua_ssl_trusted_certificate in http {}, or set redis_tls_verify=off)`;
+      return `TLS: ${err} ${TRUST}`;
     }
   }
   return `TLS: ${err}`;
