@@ -44,7 +44,11 @@ describe("a thousand first requests at once", () => {
       await stage.router.echo({ host: `h${i}.sudden-wild.test` });
     }
 
-    assert.equal((await callsOf(stage.redis, "smembers")) - before, 20, "one look for each host, none for the pattern");
+    assert.equal(
+      (await callsOf(stage.redis, "smembers")) - before,
+      20,
+      "one look for each host, none for the pattern",
+    );
   });
 });
 
@@ -135,7 +139,11 @@ describe("after three of a shorter TTL, with no other option", () => {
 
 describe("between ttl and ttl + stale_while_refresh", () => {
   const stage = useStage({
-    environment: { SWITCHBOARD_TTL: "200ms", SWITCHBOARD_STALE_WHILE_REFRESH: "60s", SWITCHBOARD_LOAD_TIMEOUT: "5s" },
+    environment: {
+      SWITCHBOARD_TTL: "200ms",
+      SWITCHBOARD_STALE_WHILE_REFRESH: "60s",
+      SWITCHBOARD_LOAD_TIMEOUT: "5s",
+    },
   });
 
   it("the old route is served while one refresh runs, also when Redis takes its time", async () => {

@@ -52,22 +52,25 @@ describe("while requests come in", () => {
     const old = [await stage.backend("old-1"), await stage.backend("old-2"), await stage.backend("old-3")];
     const host = await stage.serve("rolled.test", ...old);
 
-    const load = await underLoad({ port: stage.router.port, host, method: "POST", body: "x" }, async (running) => {
-      for (const [i, leaving] of old.entries()) {
-        const coming = await stage.backend(`new-${i + 1}`);
-        await stage.redis.client
-          .multi()
-          .sadd("backends:rolled.test", coming.at)
-          .srem("backends:rolled.test", leaving.at)
-          .exec();
-        await eventually(`${leaving.name} is left alone`, async () => {
-          const since = await next(running, 50);
-          assert.ok(!since.has(leaving.name) && since.has(coming.name));
-        });
-        await leaving.close();
-      }
-      await onlyFrom(running, "new-1", "new-2", "new-3");
-    });
+    const load = await underLoad(
+      { port: stage.router.port, host, method: "POST", body: "x" },
+      async (running) => {
+        for (const [i, leaving] of old.entries()) {
+          const coming = await stage.backend(`new-${i + 1}`);
+          await stage.redis.client
+            .multi()
+            .sadd("backends:rolled.test", coming.at)
+            .srem("backends:rolled.test", leaving.at)
+            .exec();
+          await eventually(`${leaving.name} is left alone`, async () => {
+            const since = await next(running, 50);
+            assert.ok(!since.has(leaving.name) && since.has(coming.name));
+          });
+          await leaving.close();
+        }
+        await onlyFrom(running, "new-1", "new-2", "new-3");
+      },
+    );
 
     assert.deepEqual(load.failures, []);
   });
@@ -116,9 +119,17 @@ describe("while requests come in", () => {
 
     const load = await underLoad({ port: stage.router.port, host }, async (running) => {
       await onlyFrom(running, "a");
-      await stage.redis.client.multi().del("backends:retyped.test").zadd("backends:retyped.test", later, b.at).exec();
+      await stage.redis.client
+        .multi()
+        .del("backends:retyped.test")
+        .zadd("backends:retyped.test", later, b.at)
+        .exec();
       await onlyFrom(running, "b");
-      await stage.redis.client.multi().del("backends:retyped.test").sadd("backends:retyped.test", a.at).exec();
+      await stage.redis.client
+        .multi()
+        .del("backends:retyped.test")
+        .sadd("backends:retyped.test", a.at)
+        .exec();
       await onlyFrom(running, "a");
     });
 

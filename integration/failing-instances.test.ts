@@ -209,7 +209,11 @@ describe("a retry", () => {
       for (let i = 0; i < 5; i += 1) {
         closing.push(await stage.keep(startClosing(`closing-${i}`)));
       }
-      const host = await routeTo(`tries-${tries}.test`, { tries: String(tries) }, ...closing.map(({ at }) => at));
+      const host = await routeTo(
+        `tries-${tries}.test`,
+        { tries: String(tries) },
+        ...closing.map(({ at }) => at),
+      );
 
       assert.equal((await stage.router.ask({ host })).status, 502);
 

@@ -40,7 +40,16 @@ describe("the name that a request leads to", () => {
     await redis.sadd("backends:*.sub.paused.test", "-");
     await redis.hset("instances:not-known-by-this.paused.test", drained.at, "weight=1");
 
-    const names = ["nobody", "options-only", "lost-pool", "drained", "broken", "lapsed", "wrong-type", "x.sub"];
+    const names = [
+      "nobody",
+      "options-only",
+      "lost-pool",
+      "drained",
+      "broken",
+      "lapsed",
+      "wrong-type",
+      "x.sub",
+    ];
     for (const name of names) {
       assert.equal(await whoServes(`${name}.paused.test`), "503 no_instances", name);
     }
@@ -150,7 +159,11 @@ describe("a made-up Host", () => {
     for (const host of hosts) {
       const response = await get(host);
       assert.equal(statusOf(response), 400, host);
-      assert.doesNotMatch(response.split("\r\n\r\n")[1] ?? "", /script>|etc|id\)/, "nothing of it comes back");
+      assert.doesNotMatch(
+        response.split("\r\n\r\n")[1] ?? "",
+        /script>|etc|id\)/,
+        "nothing of it comes back",
+      );
     }
   });
 
@@ -175,12 +188,24 @@ describe("a made-up Host", () => {
   });
 
   it("that nobody knows gets 404, and thousands of them do not displace a route", async () => {
-    for (const host of ["wild.test", "_", "-", "a", "1", "1.2.3", "999.1.1.1", "xn--nxasmq6b.test", "app_1.test"]) {
+    for (const host of [
+      "wild.test",
+      "_",
+      "-",
+      "a",
+      "1",
+      "1.2.3",
+      "999.1.1.1",
+      "xn--nxasmq6b.test",
+      "app_1.test",
+    ]) {
       const response = await get(host);
       assert.equal(statusOf(response), 404, host);
       assert.equal(headerOf(response, "X-Switchboard-Error"), "unknown_route", host);
     }
-    const flood = Array.from({ length: 2000 }, async (_, i) => stage.router.ask({ host: `made-up-${i}.test` }));
+    const flood = Array.from({ length: 2000 }, async (_, i) =>
+      stage.router.ask({ host: `made-up-${i}.test` }),
+    );
     const answers = await Promise.all(flood);
     assert.ok(answers.every((answer) => answer.status === 404));
     assert.equal(statusOf(await get("app.test")), 200);

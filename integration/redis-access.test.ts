@@ -14,7 +14,11 @@ const RIGHTS =
   "~backends:* ~instances:* ~route:* ~paths:* resetchannels -@all +multi +exec +smembers +zrange +hgetall +exists +ping +select";
 
 async function assertServes(router: Router, host: string, name: string): Promise<void> {
-  await eventually(`${host} is served`, async () => assert.equal((await router.echo({ host })).name, name), 3);
+  await eventually(
+    `${host} is served`,
+    async () => assert.equal((await router.echo({ host })).name, name),
+    3,
+  );
 }
 
 async function assertUnreachable(router: Router, host: string): Promise<void> {
@@ -112,7 +116,9 @@ describe("a db by number", () => {
   });
 
   it("that does not exist is named in the log", async () => {
-    const router = await stage.moreRouter({ environment: { SWITCHBOARD_REDIS_URL: `${stage.redis.url}/9999` } });
+    const router = await stage.moreRouter({
+      environment: { SWITCHBOARD_REDIS_URL: `${stage.redis.url}/9999` },
+    });
 
     await assertUnreachable(router, "numbered.test");
     await router.logged(/DB index|9999/);

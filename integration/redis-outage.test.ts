@@ -19,14 +19,21 @@ describe("while Redis is down", () => {
     await stage.serve("*.known.test", a);
 
     const load = await underLoad({ port: stage.router.port, host }, async (running) => {
-      const wild = await underLoad({ port: stage.router.port, host: "x.known.test", clients: 2 }, async () => {
-        await eventually("load arrives", () => assert.ok(running.total > 100));
-        await stage.redis.stop();
-        await pass(2);
-        await stage.redis.start();
-        await stage.redis.client.multi().del("backends:known.test").sadd("backends:known.test", b.at).exec();
-        await eventually("the new set is served", () => assert.ok((running.byBackend.get("b") ?? 0) > 50));
-      });
+      const wild = await underLoad(
+        { port: stage.router.port, host: "x.known.test", clients: 2 },
+        async () => {
+          await eventually("load arrives", () => assert.ok(running.total > 100));
+          await stage.redis.stop();
+          await pass(2);
+          await stage.redis.start();
+          await stage.redis.client
+            .multi()
+            .del("backends:known.test")
+            .sadd("backends:known.test", b.at)
+            .exec();
+          await eventually("the new set is served", () => assert.ok((running.byBackend.get("b") ?? 0) > 50));
+        },
+      );
       assert.deepEqual(wild.failures, []);
     });
 

@@ -33,7 +33,11 @@ async function writeMegabytes(to: NodeJS.WritableStream, megabytes: number): Pro
 }
 
 /** Begins a request through the router; the response's body is still to be read. */
-async function begin(host: string, method = "GET", headers: Record<string, string | number> = {}): Promise<{
+async function begin(
+  host: string,
+  method = "GET",
+  headers: Record<string, string | number> = {},
+): Promise<{
   request: ReturnType<typeof send>;
   response: Promise<IncomingMessage>;
 }> {

@@ -49,10 +49,7 @@ async function askOnce(options: LoadOptions, agent: Agent): Promise<Answer> {
  * @param during gets the counts so far, which go on growing
  * @returns the counts at the end
  */
-export async function underLoad(
-  options: LoadOptions,
-  during: (load: Load) => Promise<void>,
-): Promise<Load> {
+export async function underLoad(options: LoadOptions, during: (load: Load) => Promise<void>): Promise<Load> {
   const load: Load = { total: 0, byBackend: new Map(), failures: [] };
   let running = true;
   const client = async (): Promise<void> => {

@@ -44,7 +44,10 @@ export interface Router {
   /** Waits for a line in the error log. */
   logged(pattern: RegExp): Promise<string>;
   /** Runs a command in the container. */
-  exec(command: string[], environment?: Record<string, string>): Promise<{ output: string; exitCode: number }>;
+  exec(
+    command: string[],
+    environment?: Record<string, string>,
+  ): Promise<{ output: string; exitCode: number }>;
   signal(name: string): Promise<void>;
   /** Stops it and makes sure that its error log tells of no Lua error and no crash. */
   close(): Promise<void>;
