@@ -161,7 +161,6 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
     signal: control.signal,
     close: async () => {
       await container.stop({ timeout: 2000 });
-      if (process.env.DBG) console.log(log.join("\n"));
       assertCalm(log);
     },
   };

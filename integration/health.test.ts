@@ -1,0 +1,86 @@
+import { strict as assert } from "node:assert";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { describe, it } from "node:test";
+import { eventually } from "./support/eventually.ts";
+import { ask } from "./support/http-client.ts";
+import { useStage } from "./support/stage.ts";
+import { startSlow } from "./support/troubled-backends.ts";
+
+describe("the health pages", () => {
+  const stage = useStage({ workers: 1 });
+
+  it("/healthz says that the process serves, /readyz that requests may come", async () => {
+    for (const [path, body] of [
+      ["/healthz", "ok\n"],
+      ["/readyz", "ready\n"],
+    ] as const) {
+      const answer = await stage.router.health(path);
+      assert.equal(answer.status, 200);
+      assert.equal(answer.body, body);
+      assert.equal(answer.headers["cache-control"], "no-store");
+      assert.match(String(answer.headers["content-type"]), /^text\/plain/);
+    }
+  });
+
+  it("/metrics counts requests by status, tries, retries and lookups, and names no route", async () => {
+    const host = await stage.serve("secret-app.test", await stage.backend("a"));
+    const before = await stage.router.metrics();
+    for (let i = 0; i < 10; i += 1) {
+      await stage.router.echo({ host });
+    }
+    await stage.router.ask({ host: "secret-unknown.test" });
+    const after = await stage.router.metrics();
+    const more = (series: string): number => (after.get(series) ?? NaN) - (before.get(series) ?? NaN);
+
+    assert.equal(more('switchboard_requests_total{code="2xx"}'), 10);
+    assert.equal(more('switchboard_requests_total{code="4xx"}'), 1);
+    assert.equal(more('switchboard_answers_total{reason="unknown_route"}'), 1);
+    assert.equal(more("switchboard_tries_total"), 10);
+    assert.equal(more("switchboard_retries_total"), 0);
+    assert.ok(more('switchboard_lookups_total{cache="worker"}') >= 9);
+    assert.equal(after.get("switchboard_redis_up"), 1);
+    assert.ok((after.get('switchboard_dict_free_bytes{dict="switchboard_routes"}') ?? 0) > 1_000_000);
+    const page = await stage.router.health("/metrics");
+    assert.doesNotMatch(page.body, /secret/);
+    for (const line of page.body.trimEnd().split("\n")) {
+      assert.match(line, /^(# TYPE [a-z_]+ (counter|gauge)|[a-z_]+(\{[a-z]+="[^"]*"\})? \d+)$/);
+    }
+  });
+
+  it("change nothing, whatever is asked of them", async () => {
+    for (const method of ["POST", "DELETE", "PUT", "OPTIONS"]) {
+      for (const path of ["/healthz", "/readyz", "/metrics"]) {
+        const answer = await ask(stage.router.healthPort, { host: "h", path, method, body: "x" });
+        assert.ok(answer.status < 500, `${method} ${path}: ${answer.status}`);
+      }
+    }
+    assert.equal((await stage.router.health("/")).status, 404);
+  });
+});
+
+describe("a router that stops gracefully", () => {
+  const stage = useStage({ workers: 1 });
+
+  it("ends its requests, takes no new connections, and says draining on those that it still has", async () => {
+    const slow = await stage.keep(startSlow("slow", 2));
+    const host = await stage.serve("slow.test", slow);
+    const router = await stage.moreRouter({ workers: 1 });
+    const running = router.ask({ host });
+    await eventually("the request is running", () => assert.equal(slow.count(), 1));
+    const held = connect(router.healthPort, "127.0.0.1");
+    held.write("GET /readyz HTTP/1.1\r\nHost: h\r\n");
+    await eventually("the health page's connection is taken", async () => router.health("/healthz"));
+
+    await router.signal("SIGQUIT");
+    await eventually("nobody listens", async () => {
+      await assert.rejects(router.health("/readyz"), /ECONNREFUSED/);
+    });
+    held.write("\r\n");
+    const [said] = (await once(held, "data")) as [Buffer];
+
+    assert.match(said.toString(), /^HTTP\/1\.1 503 [^]*\r\n\r\n[^]*draining: /);
+    assert.equal((await running).body, "slow\n");
+    held.destroy();
+  });
+});
