@@ -235,6 +235,26 @@ describe("Redis", function()
     assert(redis.ping(config, 1))
   end)
 
+  it("stays within reach while its name cannot be resolved any more", function()
+    local dns = dns_server.start()
+    finally(function()
+      dns_server.stop(dns)
+    end)
+    dns.zone["redis.internal"] = { { type = "A", data = "127.0.0.1", ttl = 0 } }
+    local port = redis_server.free_port()
+    start("--port " .. port)
+    local config = config_of("redis://redis.internal:" .. port, { nameservers = dns.address, dns_timeout = "200ms" })
+    assert(redis.ping(config, 1))
+    dns.zone["redis.internal"] = "silent"
+    local asked = #dns.asked
+    local silent_since = ngx.now()
+    while ngx.now() < silent_since + 3.5 do
+      assert(redis.transaction(config, { { "PING" } }, 0.1))
+      ngx.sleep(0.01)
+    end
+    assert.is_true(#dns.asked > asked + 4)
+  end)
+
   it("on port and socket of this machine is found by localhost", function()
     local port = redis_server.free_port()
     start("--bind 127.0.0.1 --port " .. port)

@@ -152,6 +152,17 @@ function take_off(name: string, config: Config): Flight {
 }
 
 /**
+ * How many of the seconds that are left a caller waits. Whoever has last good addresses needs time to use
+ * them: with dead nameservers Redis would otherwise be lost too, though its address is known.
+ */
+function patience_for(known: Known | undefined, left: number): number {
+  if (known === undefined || known.addresses === undefined) {
+    return left;
+  }
+  return known.error === undefined ? left / 2 : 0;
+}
+
+/**
  * The addresses of a name. Yields; not for the balancer phase.
  *
  * @param name an IP address, or a DNS name of any case; with a trailing dot the search list is left out
@@ -177,7 +188,7 @@ function resolve(name: string, config: Config, deadline: number): Resolved {
     return answer(lower, known, "");
   }
   const flight = flights.get(lower) ?? take_off(lower, config);
-  const patience = deadline - ngx.now();
+  const patience = patience_for(known, deadline - ngx.now());
   if (flights.get(lower) === flight && patience > 0) {
     flight.waiting += 1;
     const [landed] = flight.landed.wait(patience);
