@@ -47,7 +47,12 @@ describe("a bad member", () => {
 
   it("with bytes that no line of a log should hold is told harmlessly", async () => {
     const a = await stage.backend("a");
-    await stage.redis.client.sadd("backends:bytes.test", a.at, 'quote"\n\x1b[31mred\0', Buffer.from([0xff, 0xfe, 0x3a]));
+    await stage.redis.client.sadd(
+      "backends:bytes.test",
+      a.at,
+      'quote"\n\x1b[31mred\0',
+      Buffer.from([0xff, 0xfe, 0x3a]),
+    );
 
     assert.equal((await stage.router.echo({ host: "bytes.test" })).name, "a");
 
@@ -64,7 +69,9 @@ describe("a bad member", () => {
 
     assert.deepEqual(tally(await askTimes(stage.router, "attributes.test", 10)), { a: 10 });
 
-    await stage.router.logged(/skipped in backends:attributes\.test.*weight must be a whole number from 0 to 65535/);
+    await stage.router.logged(
+      /skipped in backends:attributes\.test.*weight must be a whole number from 0 to 65535/,
+    );
     await stage.router.logged(/skipped in backends:attributes\.test.*drain must be 0 or 1/);
     await stage.router.logged(/skipped in backends:attributes\.test.*unknown attribute/);
     await stage.router.logged(/skipped in backends:attributes\.test.*an attribute must be name=value/);
@@ -73,7 +80,15 @@ describe("a bad member", () => {
   it("among instances: hurts no other", async () => {
     const [a, b] = [await stage.backend("a"), await stage.backend("b")];
     const host = await stage.serve("overrides.test", a, b);
-    await stage.redis.client.hset("instances:overrides.test", "nonsense", "weight=1", a.at, "weight=x", b.at, "drain=1");
+    await stage.redis.client.hset(
+      "instances:overrides.test",
+      "nonsense",
+      "weight=1",
+      a.at,
+      "weight=x",
+      b.at,
+      "drain=1",
+    );
 
     assert.deepEqual(tally(await askTimes(stage.router, host, 10)), { a: 10 });
 

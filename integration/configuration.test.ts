@@ -38,10 +38,16 @@ describe("a configuration error", () => {
       { SWITCHBOARD_KEY_FORMAT: "{kind}/{name}", SWITCHBOARD_KEY_PREFIX: "p:" },
       [/configure: key_prefix and key_format/],
     ],
-    [{ SWITCHBOARD_TLL: "5s" }, [/configure: unknown environment variable SWITCHBOARD_TLL; did you mean SWITCHBOARD_TTL\?/]],
+    [
+      { SWITCHBOARD_TLL: "5s" },
+      [/configure: unknown environment variable SWITCHBOARD_TLL; did you mean SWITCHBOARD_TTL\?/],
+    ],
     [{ SWITCHBOARD_WHATEVER: "x" }, [/configure: unknown environment variable SWITCHBOARD_WHATEVER/]],
     [{ SWITCHBOARD_TTL_FILE: "/tmp/nowhere" }, [/configure: .*SWITCHBOARD_TTL_FILE/, /\/tmp\/nowhere/]],
-    [{ SWITCHBOARD_TTL_FILE: "/tmp/ttl", SWITCHBOARD_TTL: "1s" }, [/SWITCHBOARD_TTL and SWITCHBOARD_TTL_FILE are both set/]],
+    [
+      { SWITCHBOARD_TTL_FILE: "/tmp/ttl", SWITCHBOARD_TTL: "1s" },
+      [/SWITCHBOARD_TTL and SWITCHBOARD_TTL_FILE are both set/],
+    ],
     [{ SWITCHBOARD_REDIS_URL: "http://127.0.0.1" }, [/configure: redis_url/, /redis:\/\//]],
   ];
 
@@ -89,7 +95,9 @@ describe("options", () => {
     await stage.redis.client.sadd("p:backends:prefixed.test", a.at);
     await stage.redis.client.sadd("sb:backends:{formatted.test}", a.at);
     const prefixed = await stage.moreRouter({ environment: { SWITCHBOARD_KEY_PREFIX: "p:" } });
-    const formatted = await stage.moreRouter({ environment: { SWITCHBOARD_KEY_FORMAT: "sb:{kind}:{{name}}" } });
+    const formatted = await stage.moreRouter({
+      environment: { SWITCHBOARD_KEY_FORMAT: "sb:{kind}:{{name}}" },
+    });
 
     assert.equal((await prefixed.echo({ host: "prefixed.test" })).name, "a");
     assert.equal((await formatted.echo({ host: "formatted.test" })).name, "a");
@@ -102,7 +110,8 @@ describe("a reload", () => {
 
   it("under load loses nothing, and the new workers know what the old ones knew", async () => {
     const host = await stage.serve("reloaded.test", await stage.backend("a"));
-    const started = (): number => stage.router.log().filter((line) => /start worker process \d/.test(line)).length;
+    const started = (): number =>
+      stage.router.log().filter((line) => /start worker process \d/.test(line)).length;
 
     const load = await underLoad({ port: stage.router.port, host, clients: 6 }, async (running) => {
       for (let reload = 1; reload <= 3; reload += 1) {

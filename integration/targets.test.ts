@@ -86,7 +86,11 @@ describe("a target that no instance may be", () => {
     await assertRefused("own", `127.0.0.1:${stage.router.port}`, /this router's own listener/);
     await assertRefused("own-health", `127.0.0.1:${stage.router.healthPort}`, /this router's own listener/);
     await assertRefused("own-other", `127.0.7.8:${stage.router.port}`, /this router's own listener/);
-    await assertRefused("own-mapped", `[::ffff:127.0.0.1]:${stage.router.port}`, /this router's own listener/);
+    await assertRefused(
+      "own-mapped",
+      `[::ffff:127.0.0.1]:${stage.router.port}`,
+      /this router's own listener/,
+    );
     await assertRefused("own-tls", `https://127.0.0.1:${stage.router.port}`, /this router's own listener/);
     await assertRefused("own-name", `localhost:${stage.router.port}`, /this router's own listener/);
   });

@@ -15,8 +15,7 @@ export function imageOf(kind: Image): string {
   if (known !== undefined) {
     return known;
   }
-  const named = process.env[kind === "tools" ? "TOOLS_TAG" : "ROUTER_TAG"];
-  const tag = named ?? execFileSync(`${ROOT}nginx/image/base-image`, [kind], { encoding: "utf8" }).trim();
+  const tag = execFileSync(`${ROOT}nginx/image/base-image`, [kind], { encoding: "utf8" }).trim();
   images.set(kind, tag);
   return tag;
 }
