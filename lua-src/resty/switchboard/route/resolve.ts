@@ -38,6 +38,8 @@ function last_good(last: RouteRecord | undefined, instance: Instance): string[] 
 
 interface Lookup {
   ttl: number;
+  /** Names that resolve, but to nothing that a request may be sent to. */
+  refused: LuaSet<Instance>;
 }
 
 function note(record: RouteRecord, instance: Instance, reason: string): void {
@@ -76,6 +78,9 @@ function look_up(
     }
   }
   instance.addresses = allowed;
+  if (found.length > 0 && allowed.length === 0) {
+    lookup.refused.add(instance);
+  }
 }
 
 function wait_for(threads: NgxThread[]): void {
@@ -98,12 +103,12 @@ function resolve_instances(
   last: RouteRecord | undefined,
   deadline: number,
 ): number {
-  const lookup: Lookup = { ttl: math.huge };
-  const kept: Instance[] = [];
+  const lookup: Lookup = { ttl: math.huge, refused: new LuaSet() };
+  const candidates: Instance[] = [];
   let threads: NgxThread[] = [];
   for (const instance of record.instances) {
     if (parse_ip(instance.host) === undefined) {
-      kept.push(instance);
+      candidates.push(instance);
       const [thread] = ngx.thread.spawn(look_up, config, record, instance, last, deadline, lookup);
       threads.push(thread);
       if (threads.length >= MOST_AT_ONCE) {
@@ -115,11 +120,17 @@ function resolve_instances(
       if (reason !== undefined) {
         note(record, instance, reason);
       } else {
-        kept.push(instance);
+        candidates.push(instance);
       }
     }
   }
   wait_for(threads);
+  const kept: Instance[] = [];
+  for (const instance of candidates) {
+    if (!lookup.refused.has(instance)) {
+      kept.push(instance);
+    }
+  }
   record.instances = kept;
   return lookup.ttl;
 }
