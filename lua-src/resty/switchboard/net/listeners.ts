@@ -125,7 +125,10 @@ function is_local(address: string): boolean {
 }
 
 /** Whether a connection to this address and port would reach this nginx itself. */
-function is_own_listener(address: string, port: number): boolean {
+function is_own_listener(given: string, port: number): boolean {
+  // The kernel connects ::ffff:10.0.0.1 as 10.0.0.1.
+  const [mapped] = string.match(given, "^::ffff:(%d+%.%d+%.%d+%.%d+)$");
+  const address = mapped ?? given;
   for (const listener of listeners) {
     if (
       listener.port === port &&
