@@ -3,10 +3,10 @@
  * these pages may be reached from outside.
  */
 
+import { down_since, note_answer } from "../store/outage";
 import { each, total_in_flight } from "./counters";
 
 const STARTED = "started";
-const REDIS_DOWN_SINCE = "redis_down_since";
 /** Below this share of free room a dict is said to be nearly full. */
 const SCARCE = 0.05;
 
@@ -20,11 +20,7 @@ export interface Watched {
 
 /** Notes whether Redis answered just now. The first note ends the starting phase. */
 function note_redis(state: NgxSharedDict, answers: boolean): void {
-  if (answers) {
-    state.delete(REDIS_DOWN_SINCE);
-  } else {
-    state.add(REDIS_DOWN_SINCE, ngx.now());
-  }
+  note_answer(state, answers);
   state.set(STARTED, true);
 }
 
@@ -53,9 +49,9 @@ function reason_not_ready(watched: Watched): string | undefined {
 
 function state_lines(watched: Watched): string[] {
   const lines = ["ready"];
-  const [since] = watched.state.get(REDIS_DOWN_SINCE);
+  const since = down_since(watched.state);
   if (since !== undefined) {
-    const seconds = math.floor(ngx.now() - (since as number));
+    const seconds = math.floor(ngx.now() - since);
     lines.push(`degraded: redis has been unreachable for ${seconds} s; known routes are served`);
   }
   for (const [name, dict] of pairs(watched.dicts)) {
@@ -101,7 +97,7 @@ function metrics(watched: Watched): void {
     }
     lines.push(`${series} ${string.format("%d", total)}`);
   });
-  const [since] = watched.state.get(REDIS_DOWN_SINCE);
+  const since = down_since(watched.state);
   lines.push("# TYPE switchboard_in_flight gauge");
   lines.push(`switchboard_in_flight ${total_in_flight(watched.state)}`);
   lines.push("# TYPE switchboard_redis_up gauge");

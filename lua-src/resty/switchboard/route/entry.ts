@@ -22,6 +22,8 @@ export interface Entry {
   timeouts: { connect: number; send: number; read: number } | undefined;
   /** Unix seconds at which the next heart-beating instance ends; math.huge: none does. */
   expires: number;
+  /** What became of instances whose time was over; undefined: there was none. */
+  lapsed: "dropped" | "kept" | undefined;
 }
 
 const DEFAULT_TRIES = 3;
@@ -98,10 +100,15 @@ function compile(
   const peers: Peers = { list: [], identities: new LuaSet() };
   let unresolved = false;
   let expires = math.huge;
+  let lapsed: Entry["lapsed"] = undefined;
   for (const instance of record.instances) {
     const ends = instance.until !== undefined ? instance.until + config.clock_slack : math.huge;
+    if (ends > now) {
+      expires = math.min(expires, ends);
+    } else {
+      lapsed = expire ? "dropped" : "kept";
+    }
     if (ends > now || !expire) {
-      expires = ends > now ? math.min(expires, ends) : expires;
       unresolved = unresolved || (instance.addresses !== undefined && instance.addresses.length === 0);
       if (instance.weight > 0 && !instance.drain) {
         add_peers(peers, instance);
@@ -136,6 +143,7 @@ function compile(
         }
       : undefined,
     expires,
+    lapsed,
   };
 }
 

@@ -8,6 +8,7 @@
 import { Config } from "../config";
 import { KeyFormat } from "../schema/keys";
 import { Problem } from "../schema/record";
+import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
 import { current, since } from "./changes";
 import { decode } from "./codec";
@@ -21,6 +22,8 @@ import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
+/** Seconds until a route without its lapsed instances is looked at again: Redis may just have gone silent. */
+const RECHECK_LAPSED = 1;
 /** Seconds that a background load may take. */
 const REFRESH_PATIENCE = 2;
 
@@ -109,28 +112,37 @@ function look_at_generation(lookup: Lookup, now: number): void {
   }
 }
 
+/** Whether heart-beats can be heard; while Redis is silent nothing ends. */
+function can_expire(lookup: Lookup, stored: Stored): boolean {
+  return stored.lives === "" || (reachable() && down_since(lookup.dicts.state) === undefined);
+}
+
+/** Whether a compiled entry is what compiling this text again would give. */
+function is_same(entry: Entry, text: string, now: number, expire: boolean): boolean {
+  return (
+    entry.text === text &&
+    entry.expires > now &&
+    (entry.lapsed !== "kept" || !expire) &&
+    (entry.lapsed !== "dropped" || expire)
+  );
+}
+
 /** Puts a stored route into the worker cache; compiles it only if it is another than the one there. */
 function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_at: number): Entry {
   const cache = cache_of(lookup, name);
   const known = recent.get(cache, name);
   const before = known !== undefined ? known.entry : undefined;
+  const expire = can_expire(lookup, stored);
   let entry: Entry;
-  if (before !== undefined && before.text === stored.text && before.expires > now) {
+  if (before !== undefined && is_same(before, stored.text, now, expire)) {
     // Invalid but equal: it became what it was again.
     before.valid = true;
     entry = before;
   } else {
-    entry = compile(
-      lookup.config,
-      name,
-      stored.text,
-      decode(stored.body, stored.lives),
-      now,
-      reachable(),
-      before,
-    );
+    entry = compile(lookup.config, name, stored.text, decode(stored.body, stored.lives), now, expire, before);
   }
-  const slot: Slot = { entry, check_at: math.min(check_at, entry.expires) };
+  const look_again = entry.lapsed === "dropped" ? now + RECHECK_LAPSED : check_at;
+  const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };
   recent.set(cache, name, slot);
   return entry;
 }
