@@ -10,6 +10,8 @@ export interface InstanceState {
   identity: string;
   /** Requests of this worker that run on it, to the end of their bodies. */
   in_flight: number;
+  /** ngx.now() at which a request of this worker last ended on it with a response; 0: none has. */
+  answered_at: number;
 }
 
 /** Weak: an instance that no route and no request holds any more is forgotten. */
@@ -21,7 +23,7 @@ function state_of(identity: string): InstanceState {
   if (known !== undefined) {
     return known;
   }
-  const fresh: InstanceState = { identity, in_flight: 0 };
+  const fresh: InstanceState = { identity, in_flight: 0, answered_at: 0 };
   states.set(identity, fresh);
   return fresh;
 }

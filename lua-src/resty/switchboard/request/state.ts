@@ -87,6 +87,9 @@ function begin(entry: Entry): RequestState {
 
 /** Ends the running request's state. */
 function end(state: RequestState): void {
+  if (state.peer !== undefined && state.reason === undefined) {
+    state.peer.state.answered_at = ngx.now();
+  }
   release(state);
   live.delete(request_key());
   running -= 1;

@@ -127,10 +127,18 @@ function next_untried(state: RequestState): Peer | undefined {
   return undefined;
 }
 
+/**
+ * Whether this worker's pool may hold a connection to the peer. A request that still sends its response to a
+ * slow client has given its connection back already.
+ */
+function may_be_pooled(config: Config, peer: Peer): boolean {
+  return peer.state.in_flight > 0 || ngx.now() - peer.state.answered_at <= config.keepalive_idle;
+}
+
 /** Sends a try to a peer. `fresh`: on a connection of its own. */
 function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): void {
   state.peer = peer;
-  state.pooled = !fresh;
+  state.pooled = !fresh && may_be_pooled(config, peer);
   peer.state.in_flight += 1;
   // Always, and first: it is on by the conf's `proxy_pass https://…`, and SNI needs it set before the peer.
   set_upstream_tls(peer.tls);
@@ -146,7 +154,7 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   if (!fresh) {
     enable_keepalive(config.keepalive_idle, config.keepalive_requests);
   }
-  if (state.tries < state.entry.tries || (IS_OPENRESTY && !fresh)) {
+  if (state.tries < state.entry.tries || (IS_OPENRESTY && state.pooled)) {
     set_more_tries(1);
   }
   const timeouts = state.entry.timeouts;
