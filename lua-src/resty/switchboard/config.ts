@@ -131,6 +131,8 @@ function gather(
   }
   values.key_format = values.key_format ?? `${(values.key_prefix as string | undefined) ?? ""}${KEY_FORMAT}`;
   values.key_prefix = undefined;
+  // A route is never served unread for longer than two TTLs: who shortens one means both.
+  values.stale_while_refresh = values.stale_while_refresh ?? values.ttl;
   return $multi(values, undefined);
 }
 

@@ -138,7 +138,15 @@ const OPTIONS: Option[] = [
     describe: "short for a `key_format` of the prefix and `{kind}:{name}`",
   },
   time("ttl", "10s", 0.1, A_DAY, "how long what was read from Redis is served without a question"),
-  time("stale_while_refresh", "10s", 0, A_DAY, "how long after that it is served while it is read again"),
+  {
+    name: "stale_while_refresh",
+    default: undefined,
+    parse: parse_time,
+    describe: "how long after that it is served while it is read again; as long as `ttl` when not set",
+    min: 0,
+    max: A_DAY,
+    unit: "s",
+  },
   time("load_timeout", "250ms", 0.01, 60, "how long a request waits for Redis"),
   time(
     "max_stale",
