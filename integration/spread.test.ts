@@ -77,7 +77,7 @@ describe("one worker", () => {
 
 describe("two workers", () => {
   const stage = useStage({
-    server: "include switchboard/reason.conf; add_header X-Worker $pid always;",
+    server: "add_header X-Worker $pid always;",
   });
 
   it("begin at different instances", async () => {

@@ -61,6 +61,7 @@ describe("a target that no instance may be", () => {
   const stage = useStage({
     environment: { SWITCHBOARD_DENY_INSTANCES: "127.66.0.0/16, 2001:db8::/32, 192.0.2.1" },
     extraHosts: [
+      { host: "own.internal", ipAddress: "127.0.0.1" },
       { host: "denied.internal", ipAddress: "127.66.0.1" },
       { host: "mixed.internal", ipAddress: "127.66.0.1" },
       { host: "mixed.internal", ipAddress: "127.0.0.1" },
@@ -92,7 +93,7 @@ describe("a target that no instance may be", () => {
       /this router's own listener/,
     );
     await assertRefused("own-tls", `https://127.0.0.1:${stage.router.port}`, /this router's own listener/);
-    await assertRefused("own-name", `localhost:${stage.router.port}`, /this router's own listener/);
+    await assertRefused("own-name", `own.internal:${stage.router.port}`, /this router's own listener/);
   });
 
   it("is one of this machine's addresses at a port that is listened on everywhere", async () => {
