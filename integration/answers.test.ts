@@ -179,6 +179,27 @@ describe("with error_body=off", () => {
   });
 });
 
+describe("an access log", () => {
+  const stage = useStage({
+    http: `log_format reasons 'logged $host "$switchboard_error" $status';`,
+    server: "access_log /dev/stderr reasons if=$switchboard_failed;",
+  });
+  before(async () => prepare(stage));
+
+  it("may name the reason, and hold failures alone", async () => {
+    const app = await stage.keep(startApp("app", (_, response) => response.writeHead(502).end("mine")));
+    await stage.router.ask({ host: await stage.serve("app.test", app) });
+    for (const [host] of ANSWERS) {
+      await stage.router.ask({ host });
+    }
+
+    for (const [host, status, reason] of ANSWERS) {
+      await stage.router.logged(new RegExp(`^logged ${host.replace("*", "\\*")} "${reason}" ${status}$`));
+    }
+    assert.ok(!stage.router.log().some((line) => line.startsWith("logged app.test")));
+  });
+});
+
 describe("without errors.conf", () => {
   const stage = useStage({ errors: false });
   before(async () => prepare(stage));

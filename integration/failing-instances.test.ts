@@ -87,6 +87,16 @@ describe("what a client gets when the only instance", () => {
     }
   });
 
+  it("sends a header that is too long for nginx's buffer: 502 bad_response", async () => {
+    const app = await stage.keep(
+      startApp("wordy", (_, response) => response.setHeader("X-Long", "x".repeat(100_000)).end("ok")),
+    );
+    const host = await routeTo("wordy.test", {}, app.at);
+
+    assertOurs(await stage.router.ask({ host }), 502, "bad_response");
+    assert.equal(app.count(), 1);
+  });
+
   it("does not speak TLS: 502 tls_failed", async () => {
     const plain = await stage.backend("plain");
     const host = await routeTo("no-tls.test", {}, `https://${plain.at}`);

@@ -59,6 +59,37 @@ describe("the health pages", () => {
   });
 });
 
+describe("a router that is not ready", () => {
+  const stage = useStage();
+
+  it("says starting until it has asked Redis once, even one that hangs, and serves then", async () => {
+    await stage.redis.pause();
+    const router = await stage.moreRouter({ environment: { SWITCHBOARD_REDIS_TIMEOUT: "2s" } });
+    await stage.redis.resume();
+
+    assert.match(router.notReadyBecause.at(-1) ?? "", /^starting: /);
+    await eventually("it is ready", async () => {
+      assert.equal((await router.health("/readyz")).body, "ready\n");
+    });
+  });
+
+  it("says draining while its drain_file exists, and goes on serving", async () => {
+    const host = await stage.serve("draining.test", await stage.backend("a"));
+    const router = await stage.moreRouter({ environment: { SWITCHBOARD_DRAIN_FILE: "/tmp/draining" } });
+    assert.equal((await router.health("/readyz")).status, 200);
+
+    await router.exec(["touch", "/tmp/draining"]);
+    const draining = await router.health("/readyz");
+    assert.equal(draining.status, 503);
+    assert.match(draining.body, /^draining: /);
+    assert.equal((await router.health("/healthz")).status, 200);
+    assert.equal((await router.echo({ host })).name, "a");
+
+    await router.exec(["rm", "/tmp/draining"]);
+    assert.equal((await router.health("/readyz")).status, 200);
+  });
+});
+
 describe("a router that stops gracefully", () => {
   const stage = useStage({ workers: 1 });
 

@@ -137,6 +137,27 @@ describe("while Redis hangs", () => {
   });
 });
 
+describe("clients that leave while the router waits for Redis", () => {
+  const stage = useStage({ environment: { SWITCHBOARD_LOAD_TIMEOUT: "2s" } });
+
+  it("leave nothing behind, and spoil it for nobody", async () => {
+    const host = await stage.serve("impatient.test", await stage.backend("a"));
+    await stage.redis.pause();
+    const leaving = Array.from({ length: 50 }, async () => stage.router.ask({ host, patience: 0.1 }));
+    const patient = Array.from({ length: 5 }, async () => stage.router.ask({ host }));
+    const left = await Promise.allSettled(leaving);
+    assert.ok(left.every(({ status }) => status === "rejected"));
+    await stage.redis.resume();
+
+    for (const answer of await Promise.all(patient)) {
+      assert.equal(answer.status, 200);
+    }
+    await eventually("nothing is in flight", async () => {
+      assert.equal((await stage.router.metrics()).get("switchboard_in_flight"), 0);
+    });
+  });
+});
+
 describe("a router that starts without Redis", () => {
   const stage = useStage();
 

@@ -39,6 +39,8 @@ export interface Router {
   health(path: string): Promise<Answer>;
   /** Series of `/metrics` and their values. */
   metrics(): Promise<Map<string, number>>;
+  /** What `/readyz` said before it was ready. */
+  notReadyBecause: string[];
   /** Lines of the error log so far. */
   log(): string[];
   /** Waits for a line in the error log. */
@@ -80,6 +82,9 @@ http {
 
 const WRONG =
   /lua entry thread aborted|failed to run|attempt to (?:index|call|compare|concatenate|perform|get length|yield)|stack traceback|\[alert\]|\[emerg\]|exited on signal|lua coroutine|runtime error|uninitialized/;
+
+/** Lines with which nginx does not start. */
+const REFUSED = /\[emerg\]|init_by_lua error/;
 
 /** Fails if an error log tells of a Lua error or a crash. */
 export function assertCalm(log: string[]): void {
@@ -138,9 +143,11 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
   const healthPort = await freePort();
   const { container, log } = await run(options, port, healthPort);
   const control = await controlOf(container);
+  const notReadyBecause: string[] = [];
   const router: Router = {
     port,
     healthPort,
+    notReadyBecause,
     ask: async (question) => ask(port, question),
     echo: async (question) => {
       const answer = await ask(port, question);
@@ -166,9 +173,16 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
   };
   try {
     await eventually("the router is ready", async () => {
+      if (log.some((line) => REFUSED.test(line))) {
+        return;
+      }
       const answer = await router.health("/readyz");
+      if (answer.status !== 200) {
+        notReadyBecause.push(answer.body);
+      }
       assert.equal(answer.status, 200, answer.body);
     });
+    assert.ok(!log.some((line) => REFUSED.test(line)), "nginx refused its configuration");
   } catch (failure) {
     await container.stop({ timeout: 0 });
     throw new Error(`the router did not start:\n${log.slice(-30).join("\n")}`, { cause: failure });
