@@ -27,8 +27,12 @@ let unregister: string[] | undefined;
 const run = promisify(execFile);
 
 async function docker(...words: string[]): Promise<string> {
-  const { stdout } = await run("docker", words);
-  return stdout.trim();
+  try {
+    return (await run("docker", words)).stdout.trim();
+  } catch (err) {
+    const { stderr = "", stdout = "" } = err as { stderr?: string; stdout?: string };
+    throw new Error(`docker ${words[0]} failed: ${(stderr + stdout).trim()}`, { cause: err });
+  }
 }
 
 function imageOf(kind: string): string {
@@ -47,6 +51,9 @@ async function start(name: string, words: string[]): Promise<string> {
 }
 
 async function cleanUp(): Promise<void> {
+  if (!network) {
+    return;
+  }
   say("\ncleaning up");
   if (unregister !== undefined) {
     await docker(...unregister).catch((err: Error) => say(err.message));
@@ -54,10 +61,8 @@ async function cleanUp(): Promise<void> {
   if (started.length > 0) {
     await docker("rm", "--force", ...started.splice(0)).catch((err: Error) => say(err.message));
   }
-  if (network) {
-    network = false;
-    await docker("network", "rm", NAME).catch((err: Error) => say(err.message));
-  }
+  network = false;
+  await docker("network", "rm", NAME).catch((err: Error) => say(err.message));
 }
 
 async function checkPort(port: number, variable: string): Promise<void> {
@@ -108,19 +113,27 @@ function appConf(name: string): string {
 
 async function main(): Promise<void> {
   const own = process.env.SWITCHBOARD_REDIS_URL;
+  if (own !== undefined && !/^rediss?:\/\//.test(own)) {
+    throw new Error(
+      "SWITCHBOARD_REDIS_URL must start with redis:// or rediss:// here: a container sees no socket file",
+    );
+  }
   await checkPort(PORT, "PORT");
   await checkPort(HEALTH_PORT, "HEALTH_PORT");
   const tools = imageOf("tools");
   const openresty = imageOf("openresty");
 
   say(own === undefined ? "starting Redis, the router and three apps" : "starting the router and three apps");
-  await docker("network", "create", NAME);
   network = true;
-  let redisUrl = own;
-  let cli = ["run", "--rm", "--network", "host", tools, "redis-cli", "-u", own ?? ""];
+  await docker("network", "create", NAME);
+  // redis-cli takes redis://:password@ for a user without a name.
+  process.env.REDIS_CLI_URL = own?.replace("://:", "://default:");
+  // The URL may hold a password: it goes from environment to environment, not through command lines.
+  let cli = ["run", "--rm", "--network", "host", "-e", "REDIS_CLI_URL", tools];
+  cli.push("sh", "-c", 'exec redis-cli -e --no-auth-warning -u "$REDIS_CLI_URL" "$@"', "redis-cli");
   if (own === undefined) {
     const redis = await start("redis", [tools, "redis-server", "--protected-mode", "no", "--save", ""]);
-    redisUrl = `redis://${await addressOf(redis)}:6379`;
+    process.env.SWITCHBOARD_REDIS_URL = `redis://${await addressOf(redis)}:6379`;
     cli = ["exec", redis, "redis-cli"];
     await eventually("Redis", async () => (await docker(...cli, "ping")) === "PONG");
   }
@@ -152,10 +165,10 @@ async function main(): Promise<void> {
   started.push(router);
   await docker(
     ...["run", "--detach", "--name", router, "--network", own === undefined ? NAME : "host"],
-    ...["-e", `SWITCHBOARD_REDIS_URL=${redisUrl}`, "-e", "SWITCHBOARD_TTL=1s", ...reach, "switchboard"],
+    ...["-e", "SWITCHBOARD_REDIS_URL", "-e", "SWITCHBOARD_TTL=1s", ...reach, "switchboard"],
   );
-  unregister = own === undefined ? undefined : [...cli, "srem", `backends:${HOST}`, ...instances];
   await docker(...cli, "sadd", `backends:${HOST}`, ...instances);
+  unregister = own === undefined ? undefined : [...cli, "srem", `backends:${HOST}`, ...instances];
   await eventually("the router to be ready (docker logs shows why not)", async () => {
     return (await ask(HEALTH_PORT, "/readyz", "health")).status === 200;
   });
@@ -193,6 +206,9 @@ Change what serves it (seen within ${"`ttl`"}, 1 s here):
 async function addressOf(container: string): Promise<string> {
   return docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container);
 }
+
+// A reader that ends early (`make run | head`) must not keep it from cleaning up.
+process.stdout.on("error", () => undefined);
 
 // From the first container on, an interrupt must clean up; it ends `main` wherever that waits.
 const interrupted = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
