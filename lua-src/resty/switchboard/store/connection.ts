@@ -19,8 +19,13 @@ type Opened = LuaMultiReturn<[Connection, undefined] | [undefined, string]>;
 
 /** Milliseconds that an idle connection is kept. */
 const KEPT_FOR = 60000;
-/** Idle connections a worker keeps. */
-const KEPT = 16;
+/**
+ * Connections a worker has to one server; who wants more waits in line. A flood of made-up hosts would
+ * otherwise open one for each, which costs Redis more than the questions, and its `maxclients` in the end.
+ */
+const MOST_CONNECTIONS = 64;
+/** Those in line. Their number is bounded by the requests of a worker. */
+const MOST_IN_LINE = 65536;
 /** ngx_lua takes 0 for "no timeout at all". */
 const SHORTEST_WAIT = 1;
 const TRUST = "(name its CA by lua_ssl_trusted_certificate in http {}, or set redis_tls_verify=off)";
@@ -118,7 +123,7 @@ function connect(config: Config, address: string | undefined, deadline: number):
     return $multi(undefined, err);
   }
   wait_until(client, deadline);
-  const options = { pool: target.pool };
+  const options = { pool: target.pool, pool_size: MOST_CONNECTIONS, backlog: MOST_IN_LINE };
   if (address === undefined) {
     const [reached, problem] = client.connect(`unix:${target.path!}`, options);
     if (reached === undefined) {
@@ -168,7 +173,7 @@ function open(config: Config, deadline: number): Opened {
 
 /** Gives a connection back, all of whose replies were read. */
 function keep(connection: Connection): void {
-  const [kept] = connection.client.set_keepalive(KEPT_FOR, KEPT);
+  const [kept] = connection.client.set_keepalive(KEPT_FOR, MOST_CONNECTIONS);
   if (kept === undefined) {
     // It was closed in the meantime; the next one is made anew.
     connection.client.close();
