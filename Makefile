@@ -22,7 +22,7 @@ help: ## show this list
 node_modules/.package-lock.json: package.json package-lock.json
 	$(call say,npm packages)
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later" >&2; exit 1; }
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node.js 20 or later is needed; this is $$(node --version)" >&2; exit 1; }
+	@node -e 'process.exit(Number(+process.versions.node.split(".")[0] < 20))' || { echo "Node.js 20 or later is needed; this is $$(node --version)" >&2; exit 1; }
 	npm ci --no-fund --no-audit --loglevel=error
 	touch $@
 
