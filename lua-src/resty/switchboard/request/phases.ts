@@ -78,14 +78,15 @@ function access(router: Router): void {
   }
 }
 
-/** Says why, when the answer is nginx's own after failed tries. */
+/** Notes the status, and says why when the answer is nginx's own after failed tries. */
 function header_filter(): void {
-  const status = ngx.status;
-  if (status !== 502 && status !== 504) {
+  const state = current();
+  if (state === undefined) {
     return;
   }
-  const state = current();
-  if (state !== undefined) {
+  const status = ngx.status;
+  state.status = status;
+  if (status === 502 || status === 504) {
     state.reason ??= reason_of_answer(state, status);
     if (state.reason !== undefined) {
       name_reason(state.reason);
@@ -102,8 +103,10 @@ function log(): void {
   const name = state.entry.name;
   const tries = state.tries;
   const reason = state.reason;
+  // A client that left before any header has a status of nginx's own, 499.
+  const status = state.status > 0 ? state.status : ngx.status;
   end(state);
-  count(series_of_status(ngx.status), 1);
+  count(series_of_status(status), 1);
   count("switchboard_tries_total", tries);
   if (reason !== undefined) {
     count(`switchboard_answers_total{reason="${reason}"}`, 1);

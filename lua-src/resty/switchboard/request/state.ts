@@ -22,6 +22,8 @@ export interface RequestState {
   tried: Peer[];
   /** The running try may use a connection from the pool. */
   pooled: boolean;
+  /** Of the response, once its header is sent; 0 before. */
+  status: number;
   /** Why all tries failed, once that is known. */
   reason: Reason | undefined;
   /** The client wants to speak another protocol, such as WebSocket. */
@@ -69,6 +71,7 @@ function begin(entry: Entry): RequestState {
     forget_tried(state);
     state.entry = entry;
     state.tries = 0;
+    state.status = 0;
     state.reason = undefined;
     state.upgrade = false;
     return state;
@@ -78,7 +81,16 @@ function begin(entry: Entry): RequestState {
     state = spare[spare_count]!;
     state.entry = entry;
   } else {
-    state = { entry, peer: undefined, tries: 0, tried: [], pooled: false, reason: undefined, upgrade: false };
+    state = {
+      entry,
+      peer: undefined,
+      tries: 0,
+      tried: [],
+      pooled: false,
+      status: 0,
+      reason: undefined,
+      upgrade: false,
+    };
   }
   live.set(key, state);
   running += 1;
@@ -98,6 +110,7 @@ function end(state: RequestState): void {
       forget_tried(state);
     }
     state.tries = 0;
+    state.status = 0;
     state.reason = undefined;
     state.upgrade = false;
     spare[spare_count] = state;
