@@ -203,11 +203,13 @@ describe("a made-up Host", () => {
       assert.equal(statusOf(response), 404, host);
       assert.equal(headerOf(response, "X-Switchboard-Error"), "unknown_route", host);
     }
-    const flood = Array.from({ length: 2000 }, async (_, i) =>
-      stage.router.ask({ host: `made-up-${i}.test` }),
-    );
-    const answers = await Promise.all(flood);
-    assert.ok(answers.every((answer) => answer.status === 404));
+    for (let i = 0; i < 20; i += 1) {
+      const flood = Array.from({ length: 100 }, async (_, j) =>
+        stage.router.ask({ host: `made-up-${i}-${j}.test` }),
+      );
+      const answers = await Promise.all(flood);
+      assert.ok(answers.every((answer) => answer.status === 404));
+    }
     assert.equal(statusOf(await get("app.test")), 200);
   });
 });
