@@ -46,6 +46,9 @@ function corrected_host(host: string, header: string): string | undefined {
 
 function work_out(key: string): Ask {
   const [override, host, header, upgrade, via] = string.match(key, LINES);
+  if (override === undefined) {
+    error("$switchboard_key is not set: include switchboard/headers.conf in the location", 0);
+  }
   // Without a Host (HTTP/1.0) nginx puts its server_name into $host: nobody asked for that.
   const asked = override !== "" ? override! : header !== "" ? host! : "";
   const host_header = corrected_host(host!, header!);
@@ -59,7 +62,7 @@ function work_out(key: string): Ask {
   };
 }
 
-/** @param key the text of `$switchboard_key` */
+/** @param key the text of `$switchboard_key`; raises an error where headers.conf is not included */
 function read_ask(asks: Asks, key: string): Ask {
   const known = get(asks, key);
   if (known !== undefined) {

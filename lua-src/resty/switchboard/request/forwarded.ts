@@ -1,7 +1,7 @@
 /**
  * What a proxy in front of us says about the client.
  *
- * nginx's own variables are the default of every forwarded header (handlers.conf). Only what a trusted proxy
+ * nginx's own variables are the default of every forwarded header (headers.conf). Only what a trusted proxy
  * sent takes their place; from anybody else it could be made up.
  */
 

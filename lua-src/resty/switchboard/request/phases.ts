@@ -55,7 +55,7 @@ function attend(router: Router, ask: Ask, state: RequestState): boolean {
 
 /** Finds the route of the request and prepares its tries, or answers it. */
 function access(router: Router): void {
-  const ask = read_ask(router.asks, ngx.var.switchboard_key!);
+  const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "");
   if (ask.name === undefined) {
     refuse(router.config, "invalid_host");
     return;
