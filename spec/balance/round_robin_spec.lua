@@ -27,12 +27,20 @@ describe("round-robin", function()
     assert.equal("1121311", picks(round_robin.create(peers { 5, 1, 1 }, 0), 7))
   end)
 
+  it("keeps a short round and works a long one out, with the same turns", function()
+    local short = round_robin.create(peers { 100, 50, 25 }, 0)
+    assert.equal(7, short.turns)
+    local long = round_robin.create(peers { 1000, 500, 251 }, 0)
+    assert.is_nil(long.round)
+    assert.equal(picks(short, 7), picks(long, 7))
+  end)
+
   it("gives each its weight exactly, over every full round, wherever it begins", function()
     math.randomseed(5)
     for _ = 1, 200 do
       local weights, total = {}, 0
       for i = 1, math.random(1, 12) do
-        weights[i] = math.random(1, 30)
+        weights[i] = math.random(1, 60)
         total = total + weights[i]
       end
       local ring = round_robin.create(peers(weights), math.random(0, 1000))

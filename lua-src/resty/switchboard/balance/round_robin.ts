@@ -1,9 +1,10 @@
 /**
  * Smooth weighted round-robin: in turn, and a heavy instance's turns spread between the others'.
  *
- * With weights it is nginx's algorithm: at each pick every peer gains its weight, the one that leads is
- * picked and pays the sum of all. With equal weights that is a plain rotation, which costs the same however
- * many peers there are.
+ * It is nginx's algorithm: at each turn every peer gains its weight, the one that leads is picked and pays the
+ * sum of all. After as many turns as the weights (freed of their common divisor) add up to it begins again, so
+ * a round that is short enough is worked out once and then only read: a pick costs the same however many peers
+ * there are, and LuaJIT has no loop to fail at. With equal weights the round is the peers themselves.
  */
 
 import { Peer } from "./peer";
@@ -11,27 +12,29 @@ import { Peer } from "./peer";
 export interface RoundRobin {
   peers: Peer[];
   count: number;
-  /** 0-based place of the next peer in the rotation. */
+  /** The peers of one round in their turns; undefined: the round is too long, `standings` count. */
+  round: Peer[] | undefined;
+  turns: number;
+  /** 0-based place of the next turn in the round. */
   position: number;
-  /** Each peer's standing; undefined with equal weights. */
-  standings: number[] | undefined;
+  /** What each peer has gained and not paid, in a round that is too long. */
+  standings: number[];
   total: number;
 }
 
-/** A weighted start is found by picking ahead; more steps than this make nothing evener. */
-const MOST_STEPS_AHEAD = 64;
+/** Turns of a round that is kept: 2 kB. A longer one would cost more memory than it saves time. */
+const MOST_TURNS = 256;
+/** A start within a round that is too long is found by picking ahead; more make nothing evener. */
+const MOST_TURNS_AHEAD = 64;
 
-function have_equal_weights(peers: Peer[]): boolean {
-  for (const peer of peers) {
-    if (peer.weight !== peers[0]!.weight) {
-      return false;
-    }
-  }
-  return true;
+function common_divisor(a: number, b: number): number {
+  return b === 0 ? a : common_divisor(b, a % b);
 }
 
-function next_weighted(ring: RoundRobin, standings: number[]): Peer {
+/** One turn of the algorithm itself. */
+function take_turn(ring: RoundRobin): Peer {
   const peers = ring.peers;
+  const standings = ring.standings;
   let best = 0;
   for (const i of $range(1, ring.count)) {
     const standing = standings[i - 1]! + peers[i - 1]!.weight;
@@ -51,19 +54,31 @@ function next_weighted(ring: RoundRobin, standings: number[]): Peer {
  */
 function create(peers: Peer[], start: number): RoundRobin {
   const count = peers.length;
+  const standings: number[] = [];
   let total = 0;
-  for (const peer of peers) {
-    total += peer.weight;
+  let divisor = 0;
+  for (const i of $range(1, count)) {
+    const weight = peers[i - 1]!.weight;
+    standings[i - 1] = 0;
+    total += weight;
+    divisor = common_divisor(weight, divisor);
   }
-  const ring: RoundRobin = { peers, count, position: start % count, standings: undefined, total };
-  if (!have_equal_weights(peers)) {
-    const standings: number[] = [];
-    for (const i of $range(1, count)) {
-      standings[i - 1] = 0;
+  const turns = total / divisor;
+  const ring: RoundRobin = { peers, count, round: undefined, turns, position: 0, standings, total };
+  if (turns === count) {
+    ring.round = peers;
+  } else if (turns <= MOST_TURNS) {
+    const round: Peer[] = [];
+    for (const i of $range(1, turns)) {
+      round[i - 1] = take_turn(ring);
     }
-    ring.standings = standings;
-    for (const _ of $range(1, start % math.min(count, MOST_STEPS_AHEAD))) {
-      next_weighted(ring, standings);
+    ring.round = round;
+  }
+  if (ring.round !== undefined) {
+    ring.position = start % turns;
+  } else {
+    for (const _ of $range(1, start % math.min(turns, MOST_TURNS_AHEAD))) {
+      take_turn(ring);
     }
   }
   return ring;
@@ -71,13 +86,13 @@ function create(peers: Peer[], start: number): RoundRobin {
 
 /** The next peer. Allocates nothing. */
 function next_peer(ring: RoundRobin): Peer {
-  const standings = ring.standings;
-  if (standings !== undefined) {
-    return next_weighted(ring, standings);
+  const round = ring.round;
+  if (round === undefined) {
+    return take_turn(ring);
   }
   const position = ring.position;
-  ring.position = position + 1 < ring.count ? position + 1 : 0;
-  return ring.peers[position]!;
+  ring.position = position + 1 < ring.turns ? position + 1 : 0;
+  return round[position]!;
 }
 
 export { create, next_peer };
