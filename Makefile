@@ -17,7 +17,7 @@ sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
 
 help: ## show this list
 	@echo "make <what>:"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 node_modules/.package-lock.json: package.json package-lock.json
 	$(call say,npm packages)
