@@ -42,7 +42,6 @@ function attend(router: Router, ask: Ask, state: RequestState): boolean {
     vars.switchboard_via = `${ask.via}, `;
   }
   if (ask.upgrade !== "") {
-    vars.switchboard_upgrade = ask.upgrade;
     vars.switchboard_connection = "upgrade";
     state.upgrade = true;
   }

@@ -125,13 +125,12 @@ function save(loader: Loader, name: string, stored: Stored): void {
  */
 function hold(loader: Loader, name: string, old: Stored | undefined, now: number): Stored | undefined {
   const hold_for = loader.config.empty_hold;
-  if (
-    old === undefined ||
-    old.held ||
-    hold_for <= 0 ||
-    string.find(old.body, "\n", 1, true)[0] === undefined
-  ) {
+  if (old === undefined || hold_for <= 0 || string.find(old.body, "\n", 1, true)[0] === undefined) {
     return undefined;
+  }
+  if (old.held) {
+    // Another worker's refresh may come right after the load that began to hold.
+    return now < old.loaded + hold_for ? old : undefined;
   }
   const held: Stored = {
     loaded: now,
