@@ -51,7 +51,8 @@ function work_out(key: string): Ask {
   }
   // Without a Host (HTTP/1.0) nginx puts its server_name into $host: nobody asked for that.
   const asked = override !== "" ? override! : header !== "" ? host! : "";
-  const host_header = corrected_host(host!, header!);
+  // A server that routes by address serves clients without a Host too; an HTTP/1.1 app refuses those.
+  const host_header = corrected_host(host !== "" ? host! : asked, header!);
   return {
     host: asked,
     name: normalise(asked),

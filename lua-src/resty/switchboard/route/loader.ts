@@ -6,15 +6,15 @@
  */
 
 import { Config } from "../config";
-import * as native from "../schema/native";
-import { key, KeyFormat } from "../schema/keys";
-import { Kind, Problem, RouteOptions, RouteRecord } from "../schema/record";
-import { Command, transaction } from "../store/redis";
+import { KeyFormat } from "../schema/keys";
+import { Problem, RouteRecord } from "../schema/record";
 import { publish } from "./changes";
 import { decode, encode, encode_lives, shortens } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Stored } from "./dict";
 import { patterns } from "./host";
+import { once_per_node } from "./node_flight";
+import { read_route, Source } from "./read";
 import { resolve_instances } from "./resolve";
 import { create as create_flights, Flights, once } from "./single_flight";
 
@@ -34,80 +34,6 @@ export interface Loader {
   report: (this: void, name: string, problem: Problem) => void;
   /** Asks for a load of the name in so many seconds. */
   again: (this: void, name: string, seconds: number) => void;
-}
-
-/** A load under way in another worker is waited for in steps of this many seconds. */
-const STEP = 0.005;
-/** A worker that died while it loaded must not block its name for longer. */
-const LOCK_LIFETIME = 2;
-
-interface Answer {
-  record: RouteRecord | undefined;
-  pattern: string;
-}
-
-/** Reads one name; with `ask` also which of these patterns are known. */
-function read_name(
-  loader: Loader,
-  name: string,
-  kind: Kind | undefined,
-  last: RouteOptions | undefined,
-  ask: string[],
-  deadline: number,
-): LuaMultiReturn<[Answer, undefined] | [undefined, string]> {
-  const commands: Command[] = native.read(loader.format, name, kind);
-  const own = commands.length;
-  for (const pattern of ask) {
-    commands.push(native.ask_known(loader.format, pattern));
-  }
-  const [replies, err] = transaction(loader.config, commands, deadline - ngx.now());
-  if (replies === undefined) {
-    return $multi(undefined, err);
-  }
-  if (native.kind_changed(replies, 0, kind)) {
-    return read_name(loader, name, undefined, last, ask, deadline);
-  }
-  const [record, refused] = native.decode(loader.format, name, kind, replies, 0, last);
-  if (refused !== undefined) {
-    return $multi(undefined, `could not read ${name}: ${refused}`);
-  }
-  let known_pattern = "";
-  if (record === undefined) {
-    for (const i of $range(1, ask.length)) {
-      if (native.is_known(replies[own + i - 1])) {
-        known_pattern = ask[i - 1]!;
-        break;
-      }
-    }
-  }
-  return $multi({ record, pattern: known_pattern }, undefined);
-}
-
-/** Puts a pool's instances in the place of the route's own; one hop. */
-function follow_pool(loader: Loader, record: RouteRecord, deadline: number): string | undefined {
-  const pool = record.options.pool;
-  if (pool === undefined) {
-    return undefined;
-  }
-  const [answer, err] = read_name(loader, pool, undefined, undefined, [], deadline);
-  if (answer === undefined) {
-    return err;
-  }
-  if (answer.record === undefined) {
-    record.instances = [];
-    record.problems.push({
-      key: key(loader.format, "backends", pool),
-      value: "",
-      reason: "this pool does not exist",
-    });
-    return undefined;
-  }
-  record.instances = answer.record.instances;
-  record.kind = answer.record.kind;
-  for (const problem of answer.record.problems) {
-    record.problems.push(problem);
-  }
-  return undefined;
 }
 
 function save(loader: Loader, name: string, stored: Stored): void {
@@ -192,38 +118,29 @@ function run(
   const deadline = now + patience;
   const old = dict.read_route(loader.dicts, name);
   const last = old !== undefined ? decode(old.body, old.lives) : undefined;
-  const is_pattern = string.sub(name, 1, 1) === "*";
-  const candidates = is_pattern ? [] : patterns(name);
+  const candidates = string.sub(name, 1, 1) === "*" ? [] : patterns(name);
   const kind = last !== undefined && last.options.pool === undefined ? last.kind : undefined;
-  const ask = old === undefined ? candidates : [];
-  let [answer, err] = read_name(loader, name, kind, last?.options, ask, deadline);
+  const source: Source = { config: loader.config, format: loader.format, last: last?.options, deadline };
+  let [answer, err] = read_route(source, name, kind, old === undefined ? candidates : []);
   if (answer === undefined) {
     return $multi(undefined, err!);
   }
-  let record = answer.record;
-  if (record !== undefined) {
-    const pool_err = follow_pool(loader, record, deadline);
-    if (pool_err !== undefined) {
-      return $multi(undefined, pool_err);
-    }
-  }
-  if (record === undefined || record.instances.length === 0) {
+  if (answer.record === undefined || answer.record.instances.length === 0) {
     const held = hold(loader, name, old, now);
     if (held !== undefined) {
       return $multi({ stored: held, pattern: "" }, undefined);
     }
   }
+  if (answer.record === undefined && old !== undefined && candidates.length > 0) {
+    // Its own name is gone; a pattern may have it.
+    [answer, err] = read_route(source, name, undefined, candidates);
+    if (answer === undefined) {
+      return $multi(undefined, err!);
+    }
+  }
+  const record = answer.record;
   if (record === undefined) {
-    if (old !== undefined && candidates.length > 0) {
-      [answer, err] = read_name(loader, name, undefined, undefined, candidates, deadline);
-      if (answer === undefined) {
-        return $multi(undefined, err!);
-      }
-      record = answer.record;
-    }
-    if (record === undefined) {
-      return $multi(forget(loader, name, old, answer.pattern, now), undefined);
-    }
+    return $multi(forget(loader, name, old, answer.pattern, now), undefined);
   }
   const resolve_again = resolve_instances(loader.config, record, last, deadline);
   for (const problem of record.problems) {
@@ -245,46 +162,6 @@ function left_by_others(loader: Loader, name: string, began: number): Loaded | u
   return undefined;
 }
 
-/** Loads, or waits while another worker of this node does. */
-function run_alone(
-  loader: Loader,
-  name: string,
-  patience: number,
-): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
-  const state = loader.dicts.state;
-  const began = ngx.now();
-  const lock = `load:${name}`;
-  let [locked] = state.add(lock, began, LOCK_LIFETIME);
-  while (!locked) {
-    const [theirs] = state.get(lock);
-    if (theirs !== undefined) {
-      if (ngx.now() - began >= patience) {
-        return $multi(undefined, "another worker's load did not end in time");
-      }
-      ngx.sleep(STEP);
-    }
-    const [now_theirs] = state.get(lock);
-    if (theirs === undefined || now_theirs !== theirs) {
-      // The stamp in the dict is rounded to milliseconds.
-      const found =
-        theirs !== undefined ? left_by_others(loader, name, (theirs as number) - 0.001) : undefined;
-      if (found !== undefined) {
-        return $multi(found, undefined);
-      }
-      [locked] = state.add(lock, ngx.now(), LOCK_LIFETIME);
-    }
-  }
-  const [ok, loaded, err] = pcall(run, loader, name, patience);
-  state.delete(lock);
-  if (!ok) {
-    error(loaded, 0);
-  }
-  if (loaded === undefined) {
-    return $multi(undefined, err as unknown as string);
-  }
-  return $multi(loaded as unknown as Loaded, undefined);
-}
-
 /**
  * Loads a name from Redis into the shared dicts.
  *
@@ -296,7 +173,15 @@ function load(
   name: string,
   patience: number,
 ): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
-  return once(loader.flights, name, patience, () => run_alone(loader, name, patience));
+  return once(loader.flights, name, patience, () =>
+    once_per_node(
+      loader.dicts.state,
+      name,
+      patience,
+      () => run(loader, name, patience),
+      (began) => left_by_others(loader, name, began),
+    ),
+  );
 }
 
 function create(

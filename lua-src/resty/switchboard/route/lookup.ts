@@ -10,15 +10,14 @@ import { KeyFormat } from "../schema/keys";
 import { Problem } from "../schema/record";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
-import { current, since } from "./changes";
 import { decode } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
 import { compile, Entry } from "./entry";
 import { create as create_loader, load, Loader } from "./loader";
 import * as recent from "./recent";
-import { Recent } from "./recent";
 import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
+import { cache_of, create as create_cache, look_at_generation, Slot, WorkerCache } from "./worker_cache";
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
@@ -31,85 +30,15 @@ export type Refusal = "unknown_route" | "no_instances" | "name_unresolved" | "st
 
 export type Found = LuaMultiReturn<[Entry, undefined, undefined] | [undefined, Refusal, string | undefined]>;
 
-interface Slot {
-  entry: Entry;
-  /** ngx.now() from which the shared dict must be asked again. */
-  check_at: number;
-}
-
-/** A host that a pattern has. */
-interface Matched {
-  pattern: string;
-  check_at: number;
-}
-
 export interface Lookup {
   config: Config;
   dicts: Dicts;
   loader: Loader;
   queue: RefreshQueue;
-  /** Routes of exact names. */
-  routes: Recent<Slot>;
-  /** Routes of patterns. Apart, so that hosts evict none of them. */
-  patterns: Recent<Slot>;
-  /** Apart from the routes, so that a flood of hosts under a wildcard evicts none of them. */
-  matched: Recent<Matched>;
-  generation: number;
-  /** The tick in which the generation was looked at last. */
-  tick: number;
-  /** Set when a step of the ring was not written yet. */
-  incomplete_since: number | undefined;
+  cache: WorkerCache;
   /** Worker-cache hits and misses since the start. */
   hits: number;
   misses: number;
-}
-
-/** A step of the ring that is unwritten for longer (seconds) will never be: its writer died. */
-const RING_PATIENCE = 0.1;
-
-const STAR = 42;
-
-function cache_of(lookup: Lookup, name: string): Recent<Slot> {
-  return string.byte(name) === STAR ? lookup.patterns : lookup.routes;
-}
-
-function drop(lookup: Lookup, name: string): void {
-  const slot = recent.get(cache_of(lookup, name), name);
-  if (slot !== undefined) {
-    slot.entry.valid = false;
-  }
-  recent.remove(lookup.matched, name);
-}
-
-function drop_everything(lookup: Lookup): void {
-  recent.clear(lookup.routes);
-  recent.clear(lookup.patterns);
-  recent.clear(lookup.matched);
-}
-
-function catch_up(lookup: Lookup, now: number, generation: number): void {
-  const patience = lookup.incomplete_since === undefined || now - lookup.incomplete_since < RING_PATIENCE;
-  const changes = since(lookup.dicts.state, lookup.generation, generation, patience);
-  if (changes.everything) {
-    drop_everything(lookup);
-  }
-  for (const name of changes.names) {
-    drop(lookup, name);
-  }
-  lookup.generation = changes.generation;
-  if (changes.generation === generation) {
-    lookup.incomplete_since = undefined;
-  } else if (lookup.incomplete_since === undefined) {
-    lookup.incomplete_since = now;
-  }
-}
-
-function look_at_generation(lookup: Lookup, now: number): void {
-  lookup.tick = now;
-  const generation = current(lookup.dicts.state);
-  if (generation !== lookup.generation) {
-    catch_up(lookup, now, generation);
-  }
 }
 
 /** Whether heart-beats can be heard; while Redis is silent nothing ends. */
@@ -129,7 +58,7 @@ function is_same(entry: Entry, text: string, now: number, expire: boolean): bool
 
 /** Puts a stored route into the worker cache; compiles it only if it is another than the one there. */
 function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_at: number): Entry {
-  const cache = cache_of(lookup, name);
+  const cache = cache_of(lookup.cache, name);
   const known = recent.get(cache, name);
   const before = known !== undefined ? known.entry : undefined;
   const expire = can_expire(lookup, stored);
@@ -187,16 +116,12 @@ function serve_loaded(lookup: Lookup, name: string, stored: Stored | undefined, 
   if (pattern === "") {
     return $multi(undefined, "unknown_route", undefined);
   }
-  recent.set(lookup.matched, name, { pattern, check_at: now + lookup.config.ttl });
+  recent.set(lookup.cache.matched, name, { pattern, check_at: now + lookup.config.ttl });
   return find_pattern(lookup, name, pattern, now);
 }
 
-/** The route of a pattern that is said to have the host. */
-function find_pattern(lookup: Lookup, name: string, pattern: string, now: number): Found {
-  const slot = recent.get(lookup.patterns, pattern);
-  if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
-    return $multi(slot.entry, undefined, undefined);
-  }
+/** The route of a pattern. */
+function serve_pattern(lookup: Lookup, pattern: string, now: number): Found {
   const stored = dict.read_route(lookup.dicts, pattern);
   if (stored !== undefined) {
     return serve(lookup, pattern, stored, now);
@@ -205,13 +130,38 @@ function find_pattern(lookup: Lookup, name: string, pattern: string, now: number
   if (loaded === undefined) {
     return $multi(undefined, "store_unreachable", err);
   }
-  if (loaded.stored !== undefined) {
-    return serve_loaded(lookup, pattern, loaded.stored, "");
-  }
-  // The pattern is gone since the host was matched to it: the next request matches anew.
-  recent.remove(lookup.matched, name);
+  return serve_loaded(lookup, pattern, loaded.stored, "");
+}
+
+/** A host whose pattern is gone: a wider one may have it. */
+function match_anew(lookup: Lookup, name: string, pattern: string): Found {
+  recent.remove(lookup.cache.matched, name);
   dict.delete_match(lookup.dicts, name);
-  return $multi(undefined, "unknown_route", undefined);
+  const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
+  if (loaded === undefined) {
+    return $multi(undefined, "store_unreachable", err);
+  }
+  if (loaded.pattern === pattern) {
+    // It came back in between; the next request finds it.
+    return $multi(undefined, "unknown_route", undefined);
+  }
+  return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
+}
+
+/** The route of a pattern that is said to have the host. */
+function find_pattern(lookup: Lookup, name: string, pattern: string, now: number): Found {
+  const slot = recent.get(lookup.cache.patterns, pattern);
+  if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
+    return $multi(slot.entry, undefined, undefined);
+  }
+  const [entry, reason, detail] = serve_pattern(lookup, pattern, now);
+  if (entry !== undefined) {
+    return $multi(entry, undefined, undefined);
+  }
+  if (reason === "unknown_route") {
+    return match_anew(lookup, name, pattern);
+  }
+  return $multi(undefined, reason, detail);
 }
 
 function serve_match(lookup: Lookup, name: string, match: Match, now: number): Found {
@@ -227,7 +177,7 @@ function serve_match(lookup: Lookup, name: string, match: Match, now: number): F
     enqueue(lookup.queue, name);
   }
   const check_at = age < ttl ? match.loaded + ttl : now + RECHECK;
-  recent.set(lookup.matched, name, { pattern: match.pattern, check_at });
+  recent.set(lookup.cache.matched, name, { pattern: match.pattern, check_at });
   return find_pattern(lookup, name, match.pattern, now);
 }
 
@@ -259,15 +209,15 @@ function find_slowly(lookup: Lookup, name: string, now: number): Found {
  */
 function find(lookup: Lookup, name: string): Found {
   const now = ngx.now();
-  if (now !== lookup.tick) {
-    look_at_generation(lookup, now);
+  if (now !== lookup.cache.tick) {
+    look_at_generation(lookup.cache, now);
   }
-  const slot = recent.get(lookup.routes, name);
+  const slot = recent.get(lookup.cache.routes, name);
   if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
     lookup.hits += 1;
     return $multi(slot.entry, undefined, undefined);
   }
-  const matched = recent.get(lookup.matched, name);
+  const matched = recent.get(lookup.cache.matched, name);
   if (matched !== undefined && now < matched.check_at) {
     lookup.hits += 1;
     return find_pattern(lookup, name, matched.pattern, now);
@@ -307,12 +257,7 @@ function create(
     dicts,
     loader,
     queue,
-    routes: recent.create(config.worker_cache),
-    patterns: recent.create(config.worker_cache),
-    matched: recent.create(config.worker_cache),
-    generation: current(dicts.state),
-    tick: 0,
-    incomplete_since: undefined,
+    cache: create_cache(dicts.state, config.worker_cache),
     hits: 0,
     misses: 0,
   };

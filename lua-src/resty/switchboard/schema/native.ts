@@ -5,16 +5,14 @@
  * a name is known at all. It does no I/O.
  */
 
-import { parse_time } from "../config/grammar";
 import { Command, Reply } from "../store/redis";
 import { key, KeyFormat } from "./keys";
 import { parse_attributes, parse_member } from "./member";
+import { keep_last_good, set_option } from "./options";
 import { address_of, Instance, Kind, Problem, RouteOptions, RouteRecord } from "./record";
 
 /** The member that is nobody: it keeps a route known without instances. */
 const NOBODY = "-";
-const MOST_TRIES = 100;
-const LONGEST_TIMEOUT = 86400;
 
 /** A reply list of field, value, field, value. */
 type Pairs = (string | number)[];
@@ -138,47 +136,6 @@ function override(gathering: Gathering, where: string, reply: Reply | undefined)
         parse_attributes(instance, value, (reason) => note(gathering, where, `${field} ${value}`, reason));
       }
     }
-  }
-}
-
-function set_option(options: RouteOptions, name: string, value: string): string | undefined {
-  if (name === "pool") {
-    if (string.find(value, "^@[%w._-]+$")[0] === undefined || value.length > 254) {
-      return "pool must be @ and letters, digits or . _ -";
-    }
-    options.pool = value;
-  } else if (name === "tries") {
-    const tries = string.find(value, "^%d+$")[0] !== undefined ? tonumber(value)! : 0;
-    if (tries < 1 || tries > MOST_TRIES) {
-      return `tries must be a whole number from 1 to ${MOST_TRIES}`;
-    }
-    options.tries = tries;
-  } else if (name === "connect_timeout" || name === "send_timeout" || name === "read_timeout") {
-    const [seconds, err] = parse_time(value);
-    if (seconds === undefined) {
-      return `${name} ${err}`;
-    }
-    if (seconds < 0.001 || seconds > LONGEST_TIMEOUT) {
-      return `${name} must be 1ms to ${LONGEST_TIMEOUT}s`;
-    }
-    options[name] = seconds;
-  } else if (string.sub(name, 1, 5) !== "meta.") {
-    return "unknown option";
-  }
-  return undefined;
-}
-
-/** An option whose new value is bad keeps the value it had. */
-function keep_last_good(options: RouteOptions, name: string, last: RouteOptions | undefined): void {
-  if (last === undefined) {
-    return;
-  }
-  if (name === "pool") {
-    options.pool = last.pool;
-  } else if (name === "tries" || name === "connect_timeout" || name === "send_timeout") {
-    options[name] = last[name];
-  } else if (name === "read_timeout") {
-    options.read_timeout = last.read_timeout;
   }
 }
 
