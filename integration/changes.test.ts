@@ -162,6 +162,20 @@ describe("while requests come in", () => {
 
     assert.deepEqual(load.failures, []);
   });
+
+  it("a wildcard that is taken away leaves its hosts to a wider one, without a failed request", async () => {
+    const [closer, wider] = [await stage.backend("closer"), await stage.backend("wider")];
+    await stage.serve("*.deep.taken.test", closer);
+    await stage.serve("*.taken.test", wider);
+
+    const load = await underLoad({ port: stage.router.port, host: "a.deep.taken.test" }, async (running) => {
+      await onlyFrom(running, "closer");
+      await stage.redis.client.del("backends:*.deep.taken.test");
+      await onlyFrom(running, "wider");
+    });
+
+    assert.deepEqual(load.failures, []);
+  });
 });
 
 describe("while many workers serve", () => {
