@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { eventually } from "./support/eventually.ts";
 import { underLoad, type Load } from "./support/load.ts";
 import { useStage } from "./support/stage.ts";
@@ -162,17 +163,27 @@ describe("while requests come in", () => {
 
     assert.deepEqual(load.failures, []);
   });
+});
 
-  it("a wildcard that is taken away leaves its hosts to a wider one, without a failed request", async () => {
+describe("a wildcard that is taken away", () => {
+  const stage = useStage({ environment: { SWITCHBOARD_TTL: "1s", SWITCHBOARD_EMPTY_HOLD: "0" } });
+
+  it("leaves to a wider one also a host that was matched to it just before", async () => {
     const [closer, wider] = [await stage.backend("closer"), await stage.backend("wider")];
     await stage.serve("*.deep.taken.test", closer);
     await stage.serve("*.taken.test", wider);
+    await stage.router.echo({ host: "early.deep.taken.test" });
+    // The wildcard is read again half a second before the match of the late host is.
+    await setTimeout(500);
 
-    const load = await underLoad({ port: stage.router.port, host: "a.deep.taken.test" }, async (running) => {
-      await onlyFrom(running, "closer");
-      await stage.redis.client.del("backends:*.deep.taken.test");
-      await onlyFrom(running, "wider");
-    });
+    const load = await underLoad(
+      { port: stage.router.port, host: "late.deep.taken.test" },
+      async (running) => {
+        await onlyFrom(running, "closer");
+        await stage.redis.client.del("backends:*.deep.taken.test");
+        await onlyFrom(running, "wider");
+      },
+    );
 
     assert.deepEqual(load.failures, []);
   });

@@ -6,8 +6,16 @@ export interface Load {
   total: number;
   /** Answers with 200 by the name in X-Backend. */
   byBackend: Map<string, number>;
-  /** Everything else: other statuses, broken connections. */
+  /** Everything else: other statuses, broken connections. The first hundred; to show more takes for ever. */
   failures: string[];
+}
+
+const MOST_FAILURES = 100;
+
+function noteFailure(load: Load, failure: string): void {
+  if (load.failures.length < MOST_FAILURES) {
+    load.failures.push(failure);
+  }
 }
 
 /** How to put a host under load. */
@@ -26,7 +34,7 @@ function note(load: Load, answer: Answer): void {
     const name = String(answer.headers["x-backend"]);
     load.byBackend.set(name, (load.byBackend.get(name) ?? 0) + 1);
   } else {
-    load.failures.push(`${answer.status} ${String(answer.headers["x-switchboard-error"])}`);
+    noteFailure(load, `${answer.status} ${String(answer.headers["x-switchboard-error"])}`);
   }
 }
 
@@ -59,7 +67,7 @@ export async function underLoad(options: LoadOptions, during: (load: Load) => Pr
         note(load, await askOnce(options, agent));
       } catch (error) {
         load.total += 1;
-        load.failures.push(String(error));
+        noteFailure(load, String(error));
       }
     }
     agent.destroy();
