@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { describe, it } from "node:test";
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "./support/eventually.ts";
 import { underLoad, type Load } from "./support/load.ts";
 import { useStage } from "./support/stage.ts";
@@ -174,7 +174,7 @@ describe("a wildcard that is taken away", () => {
     await stage.serve("*.taken.test", wider);
     await stage.router.echo({ host: "early.deep.taken.test" });
     // The wildcard is read again half a second before the match of the late host is.
-    await setTimeout(500);
+    await pause(500);
 
     const load = await underLoad(
       { port: stage.router.port, host: "late.deep.taken.test" },
