@@ -13,7 +13,7 @@ say = @printf '\n== %s\n' "$(1)"
 docker_run = docker run --rm -v "$$PWD":/switchboard:ro -w /switchboard
 sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
 
-.PHONY: help build lint gates spec integration test run image clean engine
+.PHONY: help build lint gates spec integration guard bench test run image clean engine
 
 help: ## show this list
 	@echo "make <what>:"
@@ -61,7 +61,15 @@ integration: build engine ## a real OpenResty, Redis and backends; TEST=integrat
 	@nginx/image/base-image tools >/dev/null
 	TESTCONTAINERS_RYUK_DISABLED=true node --import tsx --test --test-concurrency=2 --test-reporter=spec $(TEST)
 
-test: lint build gates spec integration ## all of the above
+guard: build engine ## instructions and shared-dict bytes a request may cost; UPDATE=1 takes what is measured
+	$(call say,guard)
+	@UPDATE=$(UPDATE) npx tsx bench/guard.ts
+
+bench: build engine ## against bare nginx, HAProxy and a naive router: see bench/README.md
+	$(call say,bench)
+	@npx tsx bench/run.ts
+
+test: lint build gates spec guard integration ## all of the above
 	$(call say,all passed)
 
 image: build engine ## the image `switchboard`

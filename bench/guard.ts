@@ -1,0 +1,102 @@
+/**
+ * The regression guard: counts, not times, against committed bounds.
+ *
+ *   tsx bench/guard.ts             fails when a count is above its bound
+ *   UPDATE=1 tsx bench/guard.ts    writes the counts as the new bounds
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { arch } from "node:os";
+import { instructionsOf, register } from "./instructions.ts";
+import { eventually, openStage, send, type Stage } from "./stage.ts";
+
+const BOUNDS = new URL("bounds.json", import.meta.url);
+/** What a count may be above its bound: compilers of traces are not quite deterministic. */
+const SLACK = 1.02;
+/** Enough that the dict's pages of 4 kB do not matter. */
+const HOSTS = 2000;
+/** The contract of the shared dict. */
+const MOST_BYTES = 400;
+
+interface Bounds {
+  image: string;
+  architecture: string;
+  instructions: number;
+  instructions_over_bare: number;
+  dict_bytes_per_host: number;
+}
+
+/** What a host with three instances takes in the shared dict, through real requests. */
+async function dictBytesPerHost(stage: Stage): Promise<number> {
+  const free = async (): Promise<number> => {
+    const page = await stage.exec("curl -s http://127.0.0.1:8082/metrics");
+    return Number(/dict_free_bytes\{dict="switchboard_routes"\} (\d+)/.exec(page)?.[1]);
+  };
+  await stage.exec("SWITCHBOARD_TTL=3600 nginx -p /tmp/bench/ -c /tmp/bench/router.conf -g 'user root;'");
+  await eventually("the router", async () => Number.isFinite(await free()));
+  const before = await free();
+  await send(stage, HOSTS, (i) => `app-${i}.bench.example`);
+  const after = await free();
+  await stage.exec("kill -QUIT $(cat /tmp/bench/proxy.pid)");
+  await eventually(
+    "the router's end",
+    async () => (await stage.exec("ls /tmp/bench")).includes("proxy.pid") === false,
+  );
+  return Math.round((before - after) / HOSTS);
+}
+
+async function measure(): Promise<Bounds> {
+  const stage = await openStage();
+  try {
+    await register(stage, HOSTS);
+    const dict_bytes_per_host = await dictBytesPerHost(stage);
+    const bare = await instructionsOf(stage, "bare");
+    const instructions = await instructionsOf(stage, "router");
+    return {
+      image: stage.image,
+      architecture: arch(),
+      instructions,
+      instructions_over_bare: instructions - bare,
+      dict_bytes_per_host,
+    };
+  } finally {
+    await stage.close();
+  }
+}
+
+const found = await measure();
+console.log(
+  `instructions per request: ${found.instructions}, ${found.instructions_over_bare} over bare nginx; shared dict: ${found.dict_bytes_per_host} bytes a host`,
+);
+if (process.env.UPDATE === "1") {
+  writeFileSync(BOUNDS, `${JSON.stringify(found, undefined, 2)}\n`);
+  console.log("bench/bounds.json holds these from now on");
+  process.exit();
+}
+const bounds = JSON.parse(readFileSync(BOUNDS, "utf8")) as Bounds;
+const complaints: string[] = [];
+if (found.dict_bytes_per_host > MOST_BYTES) {
+  complaints.push(
+    `a host takes ${found.dict_bytes_per_host} bytes of the shared dict; ${MOST_BYTES} are allowed`,
+  );
+}
+if (found.image !== bounds.image || found.architecture !== bounds.architecture) {
+  console.log(
+    `the bounds are of ${bounds.image} on ${bounds.architecture}, this is ${found.image} on ${found.architecture}: instructions are not compared (make guard UPDATE=1 takes these)`,
+  );
+} else {
+  if (found.instructions > bounds.instructions * SLACK) {
+    complaints.push(
+      `a request costs ${found.instructions} instructions; the bound is ${bounds.instructions} and 2 % (if it is worth it: make guard UPDATE=1)`,
+    );
+  }
+  if (found.dict_bytes_per_host > bounds.dict_bytes_per_host * SLACK) {
+    complaints.push(
+      `a host takes ${found.dict_bytes_per_host} bytes of the shared dict; it took ${bounds.dict_bytes_per_host}`,
+    );
+  }
+}
+for (const complaint of complaints) {
+  console.error(complaint);
+}
+process.exit(complaints.length === 0 ? 0 : 1);
