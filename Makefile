@@ -7,13 +7,15 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 SPEC ?=
+PREFIX ?= /usr/local/openresty
+DESTDIR ?=
 TEST ?= integration/*.test.ts
 
 say = @printf '\n== %s\n' "$(1)"
 docker_run = docker run --rm -v "$$PWD":/switchboard:ro -w /switchboard
 sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
 
-.PHONY: help build lint gates spec integration guard bench test run image clean engine
+.PHONY: help build lint gates spec integration guard bench test dist install run image clean engine
 
 help: ## show this list
 	@echo "make <what>:"
@@ -43,6 +45,7 @@ lint: node_modules/.package-lock.json ## types, eslint, prettier
 	npx tsc -p tsconfig.json
 	npx eslint --max-warnings=0 .
 	npx prettier --check --log-level=warn .
+	npx tsx tools/version.ts
 
 gates: build engine ## lualib, stray globals, import directions, in the compiled Lua
 	$(call say,gates)
@@ -71,6 +74,32 @@ bench: build engine ## against bare nginx, HAProxy and a naive router: see bench
 
 test: lint build gates spec guard integration ## all of the above
 	$(call say,all passed)
+
+# A tarball has lib/ but no sources, and needs no Node to be installed.
+ifneq ($(wildcard lua-src),)
+compiled := build
+endif
+
+dist: build ## dist/switchboard-<version>.tar.gz: compiled Lua and conf parts
+	@version=$$(node -p 'require("./package.json").version')
+	name=switchboard-$$version
+	rm -rf dist && mkdir -p dist/$$name/lib/resty
+	cp -r lib/resty/switchboard dist/$$name/lib/resty/
+	cp -r --no-dereference nginx dist/$$name/conf && rm -rf dist/$$name/conf/image
+	cp README.md CHANGELOG.md LICENSE Makefile dist/$$name/
+	tar -C dist --owner=0 --group=0 -czf dist/$$name.tar.gz $$name
+	rm -rf dist/$$name
+	echo "wrote dist/$$name.tar.gz"
+
+install: $(compiled) ## into an OpenResty: PREFIX=/usr/local/openresty
+	@root=$(DESTDIR)$(PREFIX)
+	conf=conf; [[ -d conf ]] || conf=nginx
+	[[ -n "$(DESTDIR)" || -d "$$root/nginx/conf" ]] || { echo "$$root is no OpenResty (it has no nginx/conf): make install PREFIX=<where yours is>" >&2; exit 1; }
+	lua=$$root/site/lualib/resty/switchboard
+	rm -rf "$$lua" && mkdir -p "$$lua" "$$root/nginx/conf/switchboard"
+	cp -r lib/resty/switchboard/. "$$lua/"
+	cp "$$conf"/*.conf "$$root/nginx/conf/switchboard/"
+	echo "installed into $$root: add 'include switchboard/http.conf;' to http {} and 'include switchboard/proxy.conf;' to a location"
 
 image: build engine ## the image `switchboard`
 	$(call say,image)
