@@ -58,7 +58,7 @@ spec: build engine ## busted, inside nginx; SPEC=spec/route/host_spec.lua for on
 	@tools=$$(nginx/image/base-image tools)
 	$(docker_run) "$$tools" spec/run $(SPEC)
 
-integration: build engine ## a real OpenResty, Redis and backends; TEST=integration/spread.test.ts for one
+integration: image ## a real OpenResty, Redis and backends; TEST=integration/spread.test.ts for one
 	$(call say,integration tests)
 	@nginx/image/base-image openresty >/dev/null
 	@nginx/image/base-image tools >/dev/null
