@@ -2,7 +2,8 @@
 
 SHELL := /bin/bash
 .ONESHELL:
-.SHELLFLAGS := -euo pipefail -c
+# bash takes a standard input that is a socket for a login from afar, and reads bashrc then.
+.SHELLFLAGS := --norc -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
@@ -92,9 +93,9 @@ dist: build ## dist/switchboard-<version>.tar.gz: compiled Lua and conf parts
 	echo "wrote dist/$$name.tar.gz"
 
 install: $(compiled) ## into an OpenResty: PREFIX=/usr/local/openresty
-	@root=$(DESTDIR)$(PREFIX)
+	@root='$(DESTDIR)$(PREFIX)'
 	conf=conf; [[ -d conf ]] || conf=nginx
-	[[ -n "$(DESTDIR)" || -d "$$root/nginx/conf" ]] || { echo "$$root is no OpenResty (it has no nginx/conf): make install PREFIX=<where yours is>" >&2; exit 1; }
+	[[ -n '$(DESTDIR)' || -d "$$root/nginx/conf" ]] || { echo "$$root is no OpenResty (it has no nginx/conf): make install PREFIX=<where yours is>" >&2; exit 1; }
 	lua=$$root/site/lualib/resty/switchboard
 	rm -rf "$$lua" && mkdir -p "$$lua" "$$root/nginx/conf/switchboard"
 	cp -r lib/resty/switchboard/. "$$lua/"

@@ -5,7 +5,8 @@ import type { Backend, Echo } from "./support/backends.ts";
 import { startEcho } from "./support/backends.ts";
 import { eventually } from "./support/eventually.ts";
 import { ask, headerOf, sendRaw, statusOf, type Answer } from "./support/http-client.ts";
-import { createContainer, docker, runImage, type ImageContainer } from "./support/image-container.ts";
+import { docker } from "./support/command.ts";
+import { createContainer, runImage, type ImageContainer } from "./support/image-container.ts";
 import { startRedis, type RedisServer } from "./support/redis-server.ts";
 import { startDripping, startSlow } from "./support/troubled-backends.ts";
 

@@ -1,35 +1,12 @@
 /** Containers of the image `switchboard`, started and stopped by the commands that a user types. */
 
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { docker, type Outcome } from "./command.ts";
 import { ask, type Answer, type Question } from "./http-client.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./ports.ts";
 import { assertCalm } from "./router.ts";
 
 const IMAGE = "switchboard";
-
-const run = promisify(execFile);
-
-/** What a command said and how it ended. */
-export interface Outcome {
-  exitCode: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs docker; a status other than 0 is an outcome too. */
-export async function docker(...words: string[]): Promise<Outcome> {
-  try {
-    return { exitCode: 0, ...(await run("docker", words, { maxBuffer: 1 << 26 })) };
-  } catch (failure) {
-    const { code, stdout = "", stderr = "" } = failure as { code?: number } & Partial<Outcome>;
-    if (typeof code !== "number") {
-      throw failure;
-    }
-    return { exitCode: code, stdout, stderr };
-  }
-}
 
 async function must(...words: string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await docker(...words);
