@@ -125,8 +125,11 @@ describe("the image", () => {
     }
   });
 
-  it("runs as any user on a read-only root", async () => {
-    const container = await startReady({}, ["--user", "65532", "--read-only", "--tmpfs", "/tmp"]);
+  it("runs as any user, without rights, on a read-only root", async () => {
+    const container = await startReady({}, [
+      ...["--user", "65532:65532", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+      ...["--read-only", "--tmpfs", "/tmp"],
+    ]);
     const body = "x".repeat(2_000_000);
     const answer = await container.ask({ host: "echo.test", method: "POST", body });
     assert.equal((JSON.parse(answer.body) as Echo).bodyLength, body.length);
