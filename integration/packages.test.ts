@@ -62,6 +62,16 @@ describe("the tarball of make dist", () => {
     assert.ok(lua.includes("lib/resty/switchboard/init.lua"));
   });
 
+  it("lets an ngx_lua that is too old fail in a file whose name says which is needed", async () => {
+    // nginx reads all of its conf before any Lua runs, and of a directive that it does not know it says only this.
+    const holding: string[] = [];
+    for (const file of await readdir(join(unpacked, "conf"))) {
+      const text = await readFile(join(unpacked, "conf", file), "utf8");
+      holding.push(...(/^\s*balancer_keepalive /m.test(text) ? [file] : []));
+    }
+    assert.deepEqual(holding, ["needs_ngx_lua_0.10.28_openresty_1.27.1.2.conf"]);
+  });
+
   it("installs with nothing but make, again and again, and leaves no module of an older version", async () => {
     const lua = join(openresty, "site/lualib/resty/switchboard");
     assert.equal((await install(`PREFIX=${openresty}`)).exitCode, 0);
