@@ -68,6 +68,7 @@ const INCLUDES = page(
 const OWN_DICTS = `
   lua_shared_dict switchboard_routes 1m;
   lua_shared_dict switchboard_matches 1m;
+  lua_shared_dict switchboard_names 1m;
   lua_shared_dict switchboard_state 1m;`;
 
 const OWN_INIT = `
@@ -252,7 +253,12 @@ describe("a mistake in how Switchboard is dropped in", () => {
     return stderr.split("\n").find((line) => /\[emerg\]|\[error\]/.test(line)) ?? "";
   };
 
-  for (const dict of ["switchboard_routes", "switchboard_matches", "switchboard_state"]) {
+  for (const dict of [
+    "switchboard_routes",
+    "switchboard_matches",
+    "switchboard_state",
+    "switchboard_names",
+  ]) {
     it(`such as no dict ${dict} stops the start with the remedy`, async () => {
       const dicts = OWN_DICTS.replace(new RegExp(`lua_shared_dict ${dict} .*`), "");
       const parts = ["init", "upstream", "log"].map((part) => `include switchboard/${part}.conf;`).join(" ");

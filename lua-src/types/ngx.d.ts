@@ -73,7 +73,17 @@ interface NgxSharedDict {
     init?: number,
     init_ttl?: number,
   ): LuaMultiReturn<[number, undefined] | Failure>;
+  /** Like `set`, but evicts nothing: "no memory" instead. */
+  safe_set(
+    key: string,
+    value: string | number | boolean,
+    exptime?: number,
+  ): LuaMultiReturn<[boolean, string | undefined]>;
   delete(key: string): void;
+  expire(key: string, seconds: number): LuaMultiReturn<[boolean | undefined, string | undefined]>;
+  lpush(key: string, value: string | number): LuaMultiReturn<[number, undefined] | Failure>;
+  lpop(key: string): LuaMultiReturn<[string | number | undefined, string | undefined]>;
+  llen(key: string): LuaMultiReturn<[number, undefined] | Failure>;
   get_keys(most?: number): string[];
   flush_all(): void;
   capacity(): number;

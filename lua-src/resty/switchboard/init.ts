@@ -104,6 +104,7 @@ function configure(options?: Record<string, unknown>): void {
       switchboard_routes: dicts.routes,
       switchboard_matches: dicts.matches,
       switchboard_state: dicts.state,
+      switchboard_names: dicts.names,
     },
     drain_file: config.drain_file,
   };

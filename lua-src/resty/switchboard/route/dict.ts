@@ -5,6 +5,8 @@
  * of made-up hosts fills and empties that one and evicts no route.
  */
 
+import { add, remove } from "./names";
+
 /** A route as it stands in the shared dict. */
 export interface Stored {
   /** ngx.now() when the load that wrote it began. */
@@ -13,6 +15,8 @@ export interface Stored {
   fresh: number;
   /** The last good instances, kept for a moment after Redis said that there are none. */
   held: boolean;
+  /** Its number in the list of all names; undefined: it has none yet. */
+  slot?: number;
   /** `lives` and `body` in one string: equal text means equal routes. */
   text: string;
   lives: string;
@@ -30,11 +34,14 @@ export interface Dicts {
   routes: NgxSharedDict;
   matches: NgxSharedDict;
   state: NgxSharedDict;
+  /** The list of all names that `routes` holds; see route/names. */
+  names: NgxSharedDict;
 }
 
 const ROUTES = "switchboard_routes";
 const MATCHES = "switchboard_matches";
 const STATE = "switchboard_state";
+const NAMES = "switchboard_names";
 
 function named(name: string): NgxSharedDict {
   const dict = ngx.shared[name];
@@ -47,9 +54,9 @@ function named(name: string): NgxSharedDict {
   return dict!;
 }
 
-/** The three dicts; raises an error that names the remedy when nginx.conf declares none. */
+/** The four dicts; raises an error that names the remedy when nginx.conf declares none. */
 function open(): Dicts {
-  return { routes: named(ROUTES), matches: named(MATCHES), state: named(STATE) };
+  return { routes: named(ROUTES), matches: named(MATCHES), state: named(STATE), names: named(NAMES) };
 }
 
 function read_route(dicts: Dicts, name: string): Stored | undefined {
@@ -60,18 +67,30 @@ function read_route(dicts: Dicts, name: string): Stored | undefined {
   const text = value as string;
   const [head_end] = string.find(text, "\n", 1, true);
   const [lives_end] = string.find(text, "\n", head_end! + 1, true);
-  const [loaded, fresh, mark] = string.match(text, "^(%S+) (%S+)(.-)\n");
+  const [loaded, fresh, slot, mark] = string.match(text, "^(%S+) (%S+) (%d+)(.-)\n");
   return {
     loaded: tonumber(loaded)!,
     fresh: tonumber(fresh)!,
     held: mark === " h",
+    slot: tonumber(slot),
     text: string.sub(text, head_end! + 1),
     lives: string.sub(text, head_end! + 1, lives_end! - 1),
     body: string.sub(text, lives_end! + 1),
   };
 }
 
+/** The slot that a route keeps, or a free one. 0: the list of names is full, and it stands in none. */
+function slot_of(dicts: Dicts, name: string, stored: Stored): number {
+  if (stored.slot !== undefined && stored.slot > 0) {
+    return stored.slot;
+  }
+  return add(dicts.names, name) ?? 0;
+}
+
 /**
+ * Writes a route, and its name into the list of names when it has no slot there (`stored.slot`; give the
+ * one of the version that is replaced).
+ *
  * @returns true; or nil and why. A write that had to evict another route succeeds, and says so in its
  * second value.
  */
@@ -80,7 +99,9 @@ function write_route(
   name: string,
   stored: Stored,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  const head = string.format("%.3f %.3g%s", stored.loaded, stored.fresh, stored.held ? " h" : "");
+  stored.slot = slot_of(dicts, name, stored);
+  const mark = stored.held ? " h" : "";
+  const head = string.format("%.3f %.3g %d%s", stored.loaded, stored.fresh, stored.slot, mark);
   const [ok, err, forcible] = dicts.routes.set(name, `${head}\n${stored.text}`);
   if (!ok) {
     return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
@@ -91,8 +112,13 @@ function write_route(
   );
 }
 
+/** Takes a route out of its dict and its name out of the list. */
 function delete_route(dicts: Dicts, name: string): void {
+  const stored = read_route(dicts, name);
   dicts.routes.delete(name);
+  if (stored?.slot !== undefined && stored.slot > 0) {
+    remove(dicts.names, stored.slot, name);
+  }
 }
 
 function read_match(dicts: Dicts, name: string): Match | undefined {

@@ -62,6 +62,7 @@ function hold(loader: Loader, name: string, old: Stored | undefined, now: number
     loaded: now,
     fresh: hold_for,
     held: true,
+    slot: old.slot,
     text: old.text,
     lives: old.lives,
     body: old.body,
@@ -96,7 +97,7 @@ function remember(
   const lives = encode_lives(record);
   const text = `${lives}\n${body}`;
   const fresh = math.min(loader.config.ttl, resolve_again);
-  const stored: Stored = { loaded: now, fresh, held: false, text, lives, body };
+  const stored: Stored = { loaded: now, fresh, held: false, slot: old?.slot, text, lives, body };
   save(loader, name, stored);
   const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
   if (was_matched) {

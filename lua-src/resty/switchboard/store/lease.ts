@@ -1,0 +1,72 @@
+/**
+ * One worker of a node does what is to be done once: watch Redis, check, write snapshots.
+ *
+ * The lease is a key of the shared dict that ends by itself. It is made with `add`, which only one worker
+ * can do, and renewed with `expire`, which cannot take it from another who made it in the meantime. Its
+ * value is the process id, because worker ids repeat after a reload, and a number that grows with every
+ * holder: a worker that was stopped for a while and goes on does not take the lease of its successor for
+ * its own.
+ */
+
+const KEY = "lease";
+const TERM = "lease:term";
+/** Seconds that it lives when it is not renewed. With a look every LOOK_EVERY it is taken over within 1 s. */
+const LIFETIME = 0.7;
+/** Seconds between two looks at it. */
+const LOOK_EVERY = 0.2;
+
+export interface Lease {
+  state: NgxSharedDict;
+  /** The value that is this worker's, while it believes that it holds the lease. */
+  mine: string | undefined;
+}
+
+function create(state: NgxSharedDict): Lease {
+  return { state, mine: undefined };
+}
+
+/** Whether this worker holds it right now. Ask before everything that only the holder may do. */
+function holds(lease: Lease): boolean {
+  if (lease.mine === undefined) {
+    return false;
+  }
+  const [value] = lease.state.get(KEY);
+  return value === lease.mine;
+}
+
+/** Renews the lease, or takes it when nobody has it. Call it every LOOK_EVERY seconds. */
+function look(lease: Lease): boolean {
+  if (holds(lease)) {
+    lease.state.expire(KEY, LIFETIME);
+    return true;
+  }
+  lease.mine = undefined;
+  const [taken] = lease.state.get(KEY);
+  if (taken !== undefined) {
+    return false;
+  }
+  const [term] = lease.state.incr(TERM, 1, 0);
+  const mine = `${ngx.worker.pid()} ${term ?? 0}`;
+  const [made] = lease.state.add(KEY, mine, LIFETIME);
+  if (made) {
+    lease.mine = mine;
+  }
+  return made;
+}
+
+/** Gives it back at once, so that a worker that exits leaves no gap. */
+function release(lease: Lease): void {
+  if (holds(lease)) {
+    lease.state.delete(KEY);
+  }
+  lease.mine = undefined;
+}
+
+/** The process id of the holder; undefined when nobody is. */
+function holder(state: NgxSharedDict): number | undefined {
+  const [value] = state.get(KEY);
+  const [pid] = string.match(tostring(value ?? ""), "^%d+");
+  return tonumber(pid);
+}
+
+export { create, holder, holds, look, LOOK_EVERY, release };
