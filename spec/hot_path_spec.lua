@@ -56,17 +56,21 @@ local function watch(work)
   return aborts, stitches, compiled
 end
 
+-- A client that keeps its cookies.
 local function send_requests(host, count)
+  local cookie = ""
   local socket = ngx.socket.tcp()
   assert(socket:connect("unix:" .. SPEC_PREFIX .. "/front.sock"))
   for _ = 1, count do
-    assert(socket:send("GET / HTTP/1.1\r\nHost: " .. host .. "\r\n\r\n"))
+    assert(socket:send("GET / HTTP/1.1\r\nHost: " .. host .. "\r\n" .. cookie .. "\r\n"))
     local status = assert(socket:receive())
     assert(status:find("200", 1, true), status)
     local length = 0
     repeat
       local line = assert(socket:receive())
       length = tonumber(line:match("^Content%-Length: (%d+)")) or length
+      local set = line:match("^Set%-Cookie: ([^;]+)")
+      cookie = set and "Cookie: " .. set .. "\r\n" or cookie
     until line == ""
     assert(socket:receive(length))
   end
@@ -85,13 +89,25 @@ describe("the way of a request", function()
     redis:sadd("backends:*.wild.example", "127.0.0.1:9001", "127.0.0.1:9002")
     redis:hset("route:timed.example", "pool", "@timed", "read_timeout", "5s")
     redis:sadd("backends:@timed", "127.0.0.1:9001", "127.0.0.1:9002")
+    for name, balance in pairs { least = "least_conn", ewma = "ewma", hash = "hash:uri", random = "random" } do
+      redis:sadd("backends:" .. name .. ".example", "127.0.0.1:9001", "127.0.0.1:9002?weight=2", "127.0.0.1:9003")
+      redis:hset("route:" .. name .. ".example", "balance", balance)
+    end
+    redis:hset("route:hash.example", "hash_bound", "1.25")
+    -- A round too long to be kept.
+    redis:sadd("backends:long.example", "127.0.0.1:9001?weight=409", "127.0.0.1:9002?weight=211", "127.0.0.1:9003?weight=97")
+    redis:sadd("backends:sticky.example", "127.0.0.1:9001", "127.0.0.1:9002")
+    redis:hset("route:sticky.example", "sticky", "cookie")
     -- No refresh may come in between: what it does is not the way of a request.
     switchboard.configure { ttl = "1000", redis_url = "redis://127.0.0.1:6379" }
   end)
 
   teardown(function() redis:flushall() end)
 
-  for _, host in ipairs { "plain.example", "weighted.example", "a.wild.example", "timed.example" } do
+  for _, host in ipairs {
+    "plain.example", "weighted.example", "a.wild.example", "timed.example", "least.example", "ewma.example", "hash.example",
+    "random.example", "long.example", "sticky.example",
+  } do
     it("is compiled for " .. host, function()
       send_requests(host, 10)
       local aborts, stitches, compiled = watch(function() send_requests(host, REQUESTS) end)

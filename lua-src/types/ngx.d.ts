@@ -164,6 +164,7 @@ interface Ngx {
   get_phase(): string;
   crc32_short(text: string): number;
   md5(text: string): string;
+  hmac_sha1(key: string, text: string): string;
   escape_uri(text: string): string;
   unescape_uri(text: string): string;
 }

@@ -15,6 +15,8 @@ describe("a member", function()
     ["web_1:80?weight=3&zone=eu-1a&id=web.1&drain=1"] = {
       tls = false, host = "web_1", port = 80, weight = 3, drain = true, zone = "eu-1a", id = "web.1",
     },
+    ["10.0.0.5:80?backup=1"] = { tls = false, host = "10.0.0.5", port = 80, weight = 1, drain = false, backup = true },
+    ["10.0.0.5:80?backup=0"] = { tls = false, host = "10.0.0.5", port = 80, weight = 1, drain = false },
     ["10.0.0.5:80?weight=0"] = { tls = false, host = "10.0.0.5", port = 80, weight = 0, drain = false },
     ["10.0.0.5:80?"] = { tls = false, host = "10.0.0.5", port = 80, weight = 1, drain = false },
   }
@@ -40,7 +42,7 @@ describe("a member", function()
     end)
   end
 
-  for _, attributes in ipairs { "weight=-1", "weight=65536", "weight=1.5", "weight=", "drain=yes", "zone=a b", "id=", "color=red", "weight" } do
+  for _, attributes in ipairs { "weight=-1", "weight=65536", "weight=1e9", "weight=1000000000", "backup=yes", "weight=1.5", "weight=", "drain=yes", "zone=a b", "id=", "color=red", "weight" } do
     it(("keeps its good attributes beside %q"):format(attributes), function()
       local got, err, complaints = parse("10.0.0.5:80?" .. attributes .. "&zone=b")
       assert.is_nil(err)

@@ -2,6 +2,7 @@
 
 import { read_environment } from "./config/environment";
 import { nearest } from "./config/near";
+import { Balance } from "./config/balance";
 import { Option, OPTIONS } from "./config/options";
 import { Cidr } from "./net/address";
 import { Nameserver } from "./net/nameserver";
@@ -21,6 +22,9 @@ export interface Config {
   negative_ttl: number;
   empty_hold: number;
   clock_slack: number;
+  balance: Balance;
+  zone?: string;
+  sticky_secret: string;
   tries: number;
   connect_timeout: number;
   send_timeout: number;

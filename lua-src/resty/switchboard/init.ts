@@ -5,6 +5,7 @@
  * work.
  */
 
+import { seed_by_worker } from "./balance/dice";
 import { Config, read_config } from "./config";
 import { learn } from "./net/listeners";
 import { count, flush } from "./observe/counters";
@@ -129,6 +130,7 @@ function look_at_redis(active: Router): void {
 /** Starts what runs beside the requests. Call it in init_worker_by_lua. */
 function start(): void {
   const active = configured();
+  seed_by_worker();
   learn();
   ngx.timer.every(TICK, (premature) => {
     flush_counts(active.lookup);

@@ -12,10 +12,20 @@ export interface InstanceState {
   in_flight: number;
   /** ngx.now() at which a request of this worker last ended on it with a response; 0: none has. */
   answered_at: number;
+  /** False while it is ejected or its checks fail. Written by `set_usable` alone. */
+  usable: boolean;
+  /** ngx.now() at which it became usable again; 0: it always was. */
+  recovered_at: number;
+  /** Peak-weighted latency in seconds as of `measured_at`; 0: nothing is known. Kept for `ewma` alone. */
+  latency: number;
+  measured_at: number;
 }
 
 /** Weak: an instance that no route and no request holds any more is forgotten. */
 const states = setmetatable(new LuaTable<string, InstanceState>(), { __mode: "v" });
+
+/** `version` moves whenever an instance becomes usable or stops being so: pools then look again. */
+const usability = { version: 1 };
 
 /** The state of an instance; the same table for as long as anybody holds it. */
 function state_of(identity: string): InstanceState {
@@ -23,9 +33,33 @@ function state_of(identity: string): InstanceState {
   if (known !== undefined) {
     return known;
   }
-  const fresh: InstanceState = { identity, in_flight: 0, answered_at: 0 };
+  const fresh: InstanceState = {
+    identity,
+    in_flight: 0,
+    answered_at: 0,
+    usable: true,
+    recovered_at: 0,
+    latency: 0,
+    measured_at: 0,
+  };
   states.set(identity, fresh);
   return fresh;
 }
 
-export { state_of };
+/**
+ * Takes an instance out of every pool of this worker, or puts it back. The pools notice with their next pick.
+ *
+ * @param now ngx.now(); from then on it warms up where its route has `slow_start`
+ */
+function set_usable(state: InstanceState, usable: boolean, now: number): void {
+  if (state.usable === usable) {
+    return;
+  }
+  state.usable = usable;
+  if (usable) {
+    state.recovered_at = now;
+  }
+  usability.version += 1;
+}
+
+export { set_usable, state_of, usability };

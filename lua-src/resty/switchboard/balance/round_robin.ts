@@ -4,26 +4,29 @@
  * It is nginx's algorithm: at each turn every peer gains its weight, the one that leads is picked and pays the
  * sum of all. After as many turns as the weights (freed of their common divisor) add up to it begins again, so
  * a round that is short enough is worked out once and then only read: a pick costs the same however many peers
- * there are, and LuaJIT has no loop to fail at. With equal weights the round is the peers themselves.
+ * there are, and LuaJIT has no loop to fail at. With equal weights the round is the peers themselves. A round
+ * that is longer is worked out by deadlines (`timetable`), at O(log n) a turn instead of O(n), and one that is
+ * too long to be kept is run by them turn by turn.
  */
 
 import { Peer } from "./peer";
+import { Picker } from "./picker";
+import { create as create_timetable, next_turn, Timetable } from "./timetable";
 
-export interface RoundRobin {
-  peers: Peer[];
-  count: number;
-  /** The peers of one round in their turns; undefined: the round is too long, `standings` count. */
-  round: Peer[] | undefined;
+interface RoundRobin extends Picker {
+  /** The peers of one round in their turns. */
+  round: Peer[];
   turns: number;
-  /** 0-based place of the next turn in the round. */
-  position: number;
-  /** What each peer has gained and not paid, in a round that is too long. */
-  standings: number[];
-  total: number;
 }
 
-/** Turns of a round that is kept: 2 kB. A longer one would cost more memory than it saves time. */
-const MOST_TURNS = 256;
+interface LongRoundRobin extends Picker {
+  timetable: Timetable;
+}
+
+/** Turns of a round that is worked out as nginx does it. Beyond, that would take too long. */
+const MOST_TURNS_OF_NGINX = 256;
+/** Turns of a round that is kept: 32 kB. */
+const MOST_TURNS = 4096;
 /** A start within a round that is too long is found by picking ahead; more make nothing evener. */
 const MOST_TURNS_AHEAD = 64;
 
@@ -31,68 +34,107 @@ function common_divisor(a: number, b: number): number {
   return b === 0 ? a : common_divisor(b, a % b);
 }
 
-/** One turn of the algorithm itself. */
-function take_turn(ring: RoundRobin): Peer {
-  const peers = ring.peers;
-  const standings = ring.standings;
-  let best = 0;
-  for (const i of $range(1, ring.count)) {
-    const standing = standings[i - 1]! + peers[i - 1]!.weight;
-    standings[i - 1] = standing;
-    if (standing > standings[best]!) {
-      best = i - 1;
-    }
+/** One round of nginx's algorithm. */
+function work_out(peers: Peer[], turns: number, total: number): Peer[] {
+  const count = peers.length;
+  const standings: number[] = [];
+  for (const i of $range(1, count)) {
+    standings[i - 1] = 0;
   }
-  standings[best] = standings[best]! - ring.total;
-  return peers[best]!;
+  const round: Peer[] = [];
+  for (const turn of $range(1, turns)) {
+    let best = 0;
+    for (const i of $range(1, count)) {
+      const standing = standings[i - 1]! + peers[i - 1]!.weight;
+      standings[i - 1] = standing;
+      if (standing > standings[best]!) {
+        best = i - 1;
+      }
+    }
+    standings[best] = standings[best]! - total;
+    round[turn - 1] = peers[best]!;
+  }
+  return round;
+}
+
+function timetable_of(peers: Peer[]): Timetable {
+  const weights: number[] = [];
+  for (const i of $range(1, peers.length)) {
+    weights[i - 1] = peers[i - 1]!.weight;
+  }
+  return create_timetable(weights);
+}
+
+/** The same by deadlines. */
+function work_out_long(peers: Peer[], turns: number): Peer[] {
+  const timetable = timetable_of(peers);
+  const round: Peer[] = [];
+  for (const turn of $range(1, turns)) {
+    round[turn - 1] = peers[next_turn(timetable)]!;
+  }
+  return round;
+}
+
+function round_of(peers: Peer[], turns: number, total: number): Peer[] {
+  if (turns === peers.length) {
+    return peers;
+  }
+  return turns <= MOST_TURNS_OF_NGINX ? work_out(peers, turns, total) : work_out_long(peers, turns);
+}
+
+function pick(picker: Picker): Peer {
+  const ring = picker as RoundRobin;
+  const position = ring.position;
+  ring.position = position + 1 < ring.turns ? position + 1 : 0;
+  return ring.round[position]!;
+}
+
+function pick_long(picker: Picker): Peer {
+  const ring = picker as LongRoundRobin;
+  ring.position += 1;
+  return ring.peers[next_turn(ring.timetable)]!;
 }
 
 /**
- * @param peers at least one, each with a weight above 0
- * @param start where to begin, 0 or more. Workers must pass different ones: were all to begin at the first
- * peer, it would get every worker's first request after each change.
+ * @param start where to begin. Workers must pass different ones: were all to begin at the first peer, it
+ * would get every worker's first request after each change.
  */
-function create(peers: Peer[], start: number): RoundRobin {
+function create(peers: Peer[], start: number): Picker {
   const count = peers.length;
-  const standings: number[] = [];
   let total = 0;
   let divisor = 0;
-  for (const i of $range(1, count)) {
-    const weight = peers[i - 1]!.weight;
-    standings[i - 1] = 0;
-    total += weight;
-    divisor = common_divisor(weight, divisor);
+  for (const peer of peers) {
+    total += peer.weight;
+    divisor = common_divisor(peer.weight, divisor);
   }
   const turns = total / divisor;
-  const ring: RoundRobin = { peers, count, round: undefined, turns, position: 0, standings, total };
-  if (turns === count) {
-    ring.round = peers;
-  } else if (turns <= MOST_TURNS) {
-    const round: Peer[] = [];
-    for (const i of $range(1, turns)) {
-      round[i - 1] = take_turn(ring);
-    }
-    ring.round = round;
+  if (turns <= MOST_TURNS || turns === count) {
+    const ring: RoundRobin = {
+      pick,
+      peers,
+      count,
+      skips: false,
+      listens: false,
+      position: start % turns,
+      round: round_of(peers, turns, total),
+      turns,
+    };
+    return ring;
   }
-  if (ring.round !== undefined) {
-    ring.position = start % turns;
-  } else {
-    for (const _ of $range(1, start % math.min(turns, MOST_TURNS_AHEAD))) {
-      take_turn(ring);
-    }
+  const timetable = timetable_of(peers);
+  const ring: LongRoundRobin = {
+    pick: pick_long,
+    peers,
+    count,
+    skips: false,
+    listens: false,
+    position: start % MOST_TURNS_AHEAD,
+    timetable,
+  };
+  for (const _ of $range(1, ring.position)) {
+    next_turn(timetable);
   }
   return ring;
 }
 
-/** The next peer. Allocates nothing. */
-function next_peer(ring: RoundRobin): Peer {
-  const round = ring.round;
-  if (round === undefined) {
-    return take_turn(ring);
-  }
-  const position = ring.position;
-  ring.position = position + 1 < ring.turns ? position + 1 : 0;
-  return round[position]!;
-}
-
-export { create, next_peer };
+export { create };

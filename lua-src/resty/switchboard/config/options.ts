@@ -5,6 +5,7 @@
 
 import { Cidr, parse_cidr } from "../net/address";
 import { Nameserver, parse_nameserver } from "../net/nameserver";
+import { parse_balance } from "./balance";
 import { parse_redis_url } from "./redis_url";
 import { parse_boolean, parse_count, Parsed, parse_list, parse_text, parse_time } from "./grammar";
 
@@ -85,6 +86,13 @@ function parse_url(value: unknown): Parsed<unknown> {
   return $multi(undefined, `${must}: ${err}`);
 }
 
+function parse_secret(value: unknown): Parsed<string> {
+  if (value === "") {
+    return $multi("", undefined);
+  }
+  return parse_text(value);
+}
+
 function occurrences(text: string, word: string): number {
   let found = 0;
   let [at] = string.find(text, word, 1, true);
@@ -158,6 +166,25 @@ const OPTIONS: Option[] = [
   time("negative_ttl", "2s", 0.1, A_DAY, "how long an unknown host is remembered"),
   time("empty_hold", "250ms", 0, 60, "how long the last instances of a route that became empty are kept"),
   time("clock_slack", "5s", 0, 3600, "how much later than its score an instance of a sorted set ends"),
+  {
+    name: "balance",
+    default: "round_robin",
+    parse: parse_balance,
+    describe: "how an instance is chosen where the route does not say; see Balancing",
+  },
+  {
+    name: "zone",
+    default: undefined,
+    parse: parse_text,
+    describe: "the router's own zone: instances with this `zone` are preferred",
+  },
+  {
+    name: "sticky_secret",
+    default: "",
+    parse: parse_secret,
+    secret: true,
+    describe: "key of the session cookies, the same on all routers; a fixed one when not set",
+  },
   count("tries", "0", 0, 100, "instances a request may try; 0: three, or as many as there are"),
   time("connect_timeout", "3s", A_MILLISECOND, A_DAY, "how long connecting to an instance may take"),
   time("send_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may take no byte"),

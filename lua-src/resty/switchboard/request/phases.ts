@@ -6,6 +6,7 @@ import { printable, tell } from "../observe/journal";
 import { find, Lookup } from "../route/lookup";
 import { explain_failure, name_reason, Reason, refuse } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
+import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { adopt_forwarded, has_passed } from "./forwarded";
 import { begin, current, end, RequestState } from "./state";
 import { reason_of_answer } from "./tries";
@@ -64,7 +65,7 @@ function access(router: Router): void {
     refuse_and_tell(router, reason, ask.host, detail);
     return;
   }
-  if (entry.refusal !== undefined) {
+  if (entry.refusal !== undefined && !is_kept(entry.choice)) {
     refuse_and_tell(router, entry.refusal, ask.host, undefined);
     return;
   }
@@ -89,6 +90,9 @@ function header_filter(): void {
     state.reason ??= reason_of_answer(state, status);
     if (state.reason !== undefined) {
       name_reason(state.reason);
+      if (state.entry.choice !== undefined) {
+        withdraw_cookie(state.entry.choice);
+      }
     }
   }
 }
@@ -104,6 +108,9 @@ function log(): void {
   const reason = state.reason;
   // A client that left before any header has a status of nginx's own, 499.
   const status = state.status > 0 ? state.status : ngx.status;
+  if (state.entry.choice !== undefined) {
+    hear_end(state, state.entry.choice);
+  }
   end(state);
   count(series_of_status(status), 1);
   count("switchboard_tries_total", tries);

@@ -16,11 +16,13 @@ import {
   set_upstream_tls,
 } from "ngx.balancer";
 import { Peer } from "../balance/peer";
-import { next_peer } from "../balance/round_robin";
+import { pick } from "../balance/pool";
 import { Config } from "../config";
 import { count } from "../observe/counters";
 import { tell } from "../observe/journal";
 import { Reason } from "./answer";
+import { choose, choose_again, hear_failure } from "./choose";
+import { of_last_try } from "./last_try";
 import { current, release, RequestState } from "./state";
 
 /**
@@ -45,11 +47,7 @@ const REPEATABLE: Record<string, true | undefined> = {
 const BUSY = -3;
 const GATEWAY_TIMEOUT = 504;
 
-/** The last value of an `$upstream_…` list. The try that is about to begin has left a separator behind it. */
-function of_last_try(list: string | undefined): string {
-  const [value] = string.match(list ?? "", "([^,:%s]+)[,:%s]*$");
-  return value ?? "-";
-}
+const NONE: Peer[] = [];
 
 /** How the try that has just failed went. */
 interface Failure {
@@ -98,33 +96,6 @@ function give_up(state: RequestState, failure: Failure, tls: boolean): void {
     ngx.exit(failure.timed_out ? GATEWAY_TIMEOUT : 502);
   }
   ngx.exit(BUSY);
-}
-
-function was_tried(state: RequestState, peer: Peer): boolean {
-  for (const tried of state.tried) {
-    if (tried === peer) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/** The next peer in turn that this request has not tried. */
-function next_untried(state: RequestState): Peer | undefined {
-  const ring = state.entry.ring!;
-  for (const _ of $range(1, ring.count)) {
-    const peer = next_peer(ring);
-    if (!was_tried(state, peer)) {
-      return peer;
-    }
-  }
-  // Weighted turns come in no fixed order: a light peer may not have had one.
-  for (const peer of ring.peers) {
-    if (!was_tried(state, peer)) {
-      return peer;
-    }
-  }
-  return undefined;
 }
 
 /**
@@ -191,7 +162,10 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   state.tried[state.tried.length] = peer;
-  const untried = state.tries < state.entry.tries ? next_untried(state) : undefined;
+  if (state.entry.choice !== undefined) {
+    hear_failure(state.entry.choice, peer);
+  }
+  const untried = state.tries < state.entry.tries ? choose_again(state) : undefined;
   if (untried === undefined) {
     give_up(state, failure, peer.tls);
     return;
@@ -201,24 +175,35 @@ function send_again(config: Config, state: RequestState): void {
   send(config, state, untried, false);
 }
 
+function refuse_unprepared(): void {
+  tell(
+    ngx.ERR,
+    "unprepared",
+    "the balancer was reached without a route: a location with proxy_pass to switchboard needs access() in its access phase (include switchboard/handlers.conf)",
+  );
+  ngx.exit(BUSY);
+}
+
 /** Picks where the request goes; called by nginx before each try. */
 function balance(config: Config): void {
   const state = current();
-  if (state === undefined || state.entry.ring === undefined) {
-    tell(
-      ngx.ERR,
-      "unprepared",
-      "the balancer was reached without a route: a location with proxy_pass to switchboard needs access() in its access phase (include switchboard/handlers.conf)",
-    );
+  if (state === undefined) {
+    refuse_unprepared();
+    return;
+  }
+  if (state.tries > 0) {
+    send_again(config, state);
+    return;
+  }
+  const entry = state.entry;
+  const peer = entry.choice === undefined ? pick(entry.pool!, 0, NONE) : choose(state, entry.choice);
+  if (peer === undefined) {
+    // The cookie that let it in means an instance that has gone since.
     ngx.exit(BUSY);
     return;
   }
-  if (state.tries === 0) {
-    state.tries = 1;
-    send(config, state, next_peer(state.entry.ring), false);
-  } else {
-    send_again(config, state);
-  }
+  state.tries = 1;
+  send(config, state, peer, false);
 }
 
 export { balance, reason_of_answer };

@@ -21,6 +21,12 @@ function encode_options(record: RouteRecord): string {
   text += o.send_timeout !== undefined ? ` s${number_text(o.send_timeout)}` : "";
   text += o.read_timeout !== undefined ? ` r${number_text(o.read_timeout)}` : "";
   text += o.tries !== undefined ? ` t${number_text(o.tries)}` : "";
+  text += o.balance !== undefined ? ` B${o.balance}` : "";
+  text += o.hash_bound !== undefined ? ` H${number_text(o.hash_bound)}` : "";
+  text += o.sticky !== undefined ? ` S${o.sticky}` : "";
+  text += o.sticky_max_age !== undefined ? ` A${number_text(o.sticky_max_age)}` : "";
+  text += o.slow_start !== undefined ? ` W${number_text(o.slow_start)}` : "";
+  text += o.prefer_zone !== undefined ? ` Z${o.prefer_zone ? "1" : "0"}` : "";
   return text;
 }
 
@@ -28,6 +34,7 @@ function encode_instance(instance: Instance): string {
   let text = address_of(instance);
   text += instance.weight !== 1 ? ` w${number_text(instance.weight)}` : "";
   text += instance.drain ? " d1" : "";
+  text += instance.backup === true ? " b1" : "";
   text += instance.zone !== undefined ? ` z${instance.zone}` : "";
   text += instance.id !== undefined ? ` i${instance.id}` : "";
   text += instance.addresses !== undefined ? ` a${table.concat(instance.addresses, ",")}` : "";
@@ -78,7 +85,7 @@ function decode_options(text: string, record: RouteRecord): void {
   record.kind = first === "z" ? "zset" : first === "b" ? "set" : undefined;
   record.paths_only = string.sub(marks, 2, 2) === "!";
   const o = record.options;
-  for (const [mark, value] of string.gmatch(text, " (%l)(%S+)")) {
+  for (const [mark, value] of string.gmatch(text, " (%a)(%S+)")) {
     if (mark === "p") {
       o.pool = value;
     } else if (mark === "c") {
@@ -89,6 +96,18 @@ function decode_options(text: string, record: RouteRecord): void {
       o.read_timeout = tonumber(value);
     } else if (mark === "t") {
       o.tries = tonumber(value);
+    } else if (mark === "B") {
+      o.balance = value;
+    } else if (mark === "H") {
+      o.hash_bound = tonumber(value);
+    } else if (mark === "S") {
+      o.sticky = value;
+    } else if (mark === "A") {
+      o.sticky_max_age = tonumber(value);
+    } else if (mark === "W") {
+      o.slow_start = tonumber(value);
+    } else if (mark === "Z") {
+      o.prefer_zone = value === "1";
     }
   }
 }
@@ -118,6 +137,8 @@ function decode_instance(line: string): Instance {
       instance.weight = tonumber(value)!;
     } else if (mark === "d") {
       instance.drain = true;
+    } else if (mark === "b") {
+      instance.backup = true;
     } else if (mark === "z") {
       instance.zone = value;
     } else if (mark === "i") {

@@ -2,9 +2,10 @@
 
 import { state_of } from "../balance/instances";
 import { Peer } from "../balance/peer";
-import { create as create_ring, RoundRobin } from "../balance/round_robin";
+import { Pool } from "../balance/pool";
 import { Config } from "../config";
 import { address_of, Instance, RouteRecord } from "../schema/record";
+import { Choice, make_balancing } from "./balancing";
 
 export interface Entry {
   name: string;
@@ -13,8 +14,10 @@ export interface Entry {
   /** The text it was compiled from. */
   text: string;
   /** Instances that take new requests; undefined with `refusal` set. */
-  ring: RoundRobin | undefined;
-  /** Why no instance takes requests. */
+  pool: Pool | undefined;
+  /** What else the choice of an instance looks at; undefined: nothing, the pool is asked straight. */
+  choice: Choice | undefined;
+  /** Why no instance takes requests, but for those with the cookie of one that rests. */
   refusal: "unknown_route" | "no_instances" | "name_unresolved" | undefined;
   /** Most tries for one request. */
   tries: number;
@@ -44,6 +47,8 @@ function timeouts_differ(config: Config): boolean {
 interface Peers {
   list: Peer[];
   identities: LuaSet<string>;
+  /** How many take requests without a cookie. */
+  takers: number;
 }
 
 /** Two names that resolve to one address are one instance: it must not get two shares. */
@@ -55,6 +60,8 @@ function add_peer(peers: Peers, instance: Instance, address: string, named: bool
     return;
   }
   peers.identities.add(identity);
+  const resting = instance.drain || instance.weight === 0;
+  peers.takers += resting ? 0 : 1;
   peers.list.push({
     // nginx takes an IPv6 peer in brackets only.
     address: host,
@@ -62,7 +69,13 @@ function add_peer(peers: Peers, instance: Instance, address: string, named: bool
     tls: instance.tls,
     server_name: instance.tls && named ? instance.host : undefined,
     weight: instance.weight,
+    zone: instance.zone,
+    backup: instance.backup === true,
+    resting,
     state: state_of(identity),
+    share: 1,
+    credit: 0,
+    joined_at: 0,
   });
 }
 
@@ -74,12 +87,6 @@ function add_peers(peers: Peers, instance: Instance): void {
       add_peer(peers, instance, address, true);
     }
   }
-}
-
-/** Where a worker begins: apart from the other workers, and from itself on other routes. */
-function start_of(name: string, count: number): number {
-  const share = (ngx.worker.id() ?? 0) / math.max(1, ngx.worker.count());
-  return math.floor(share * count) + (ngx.crc32_short(name) % count);
 }
 
 /**
@@ -97,7 +104,7 @@ function compile(
   expire: boolean,
   previous: Entry | undefined,
 ): Entry {
-  const peers: Peers = { list: [], identities: new LuaSet() };
+  const peers: Peers = { list: [], identities: new LuaSet(), takers: 0 };
   let unresolved = false;
   let expires = math.huge;
   let lapsed: Entry["lapsed"] = undefined;
@@ -110,12 +117,10 @@ function compile(
     }
     if (ends > now || !expire) {
       unresolved = unresolved || (instance.addresses !== undefined && instance.addresses.length === 0);
-      if (instance.weight > 0 && !instance.drain) {
-        add_peers(peers, instance);
-      }
+      add_peers(peers, instance);
     }
   }
-  const count = peers.list.length;
+  const count = peers.takers;
   const options = record.options;
   const wanted = options.tries ?? (config.tries > 0 ? config.tries : DEFAULT_TRIES);
   const own_timeouts =
@@ -127,12 +132,21 @@ function compile(
   if (count === 0) {
     refusal = record.paths_only ? "unknown_route" : unresolved ? "name_unresolved" : "no_instances";
   }
-  const start = previous?.ring !== undefined ? previous.ring.position : start_of(name, math.max(1, count));
+  const { pool, choice } = make_balancing(
+    config,
+    name,
+    options,
+    peers.list,
+    count,
+    previous?.pool,
+    ngx.now(),
+  );
   return {
     name,
     valid: true,
     text,
-    ring: count > 0 ? create_ring(peers.list, start) : undefined,
+    pool,
+    choice,
     refusal,
     tries: math.min(wanted, math.max(1, count)),
     timeouts: own_timeouts

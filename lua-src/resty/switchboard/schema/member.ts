@@ -1,4 +1,4 @@
-/** The grammar of one instance: `[http://|https://]host:port[?weight=3&zone=a&id=web.1&drain=1]`. */
+/** The grammar of one instance: `[http://|https://]host:port[?weight=3&zone=a&id=web.1&drain=1&backup=1]`. */
 
 import { parse_ip } from "../net/address";
 import { Instance } from "./record";
@@ -54,6 +54,12 @@ function set_attribute(instance: Instance, name: string, value: string, complain
       instance.drain = value === "1";
     } else {
       complain("drain must be 0 or 1");
+    }
+  } else if (name === "backup") {
+    if (value === "1" || value === "0") {
+      instance.backup = value === "1" ? true : undefined;
+    } else {
+      complain("backup must be 0 or 1");
     }
   } else if (name === "zone" || name === "id") {
     if (value.length > 64 || string.find(value, "^[%w._:/-]+$")[0] === undefined) {

@@ -76,6 +76,8 @@ function list_of(reply: Reply | undefined): Pairs {
 /** One of two duplicates: draining if any says so, else the smallest weight; the later life. */
 function merge(kept: Instance, other: Instance): void {
   kept.drain = kept.drain || other.drain;
+  kept.backup = kept.backup ?? other.backup;
+  kept.zone = kept.zone ?? other.zone;
   if (other.weight < kept.weight) {
     kept.weight = other.weight;
   }

@@ -1,11 +1,69 @@
 /** The options of a route, as text in Redis. */
 
-import { parse_time } from "../config/grammar";
+import { parse_balance } from "../config/balance";
+import { parse_boolean, parse_time } from "../config/grammar";
 import { RouteOptions } from "./record";
 
 const MOST_TRIES = 100;
 /** Seconds. */
 const LONGEST_TIMEOUT = 86400;
+const STICKY_COOKIE = "switchboard";
+/** What browsers keep at most: 400 days. */
+const LONGEST_MAX_AGE = 400 * 86400;
+
+/** `cookie` or `cookie:name`. */
+function parse_sticky(value: string): string | undefined {
+  if (value === "cookie") {
+    return STICKY_COOKIE;
+  }
+  const [name] = string.match(value, "^cookie:([%w_-]+)$");
+  return name !== undefined && name.length <= 64 ? name : undefined;
+}
+
+/** An option about which instance is chosen. */
+function set_choice(options: RouteOptions, name: string, value: string): string | undefined {
+  if (name === "balance") {
+    const [balance, err] = parse_balance(value);
+    if (balance === undefined) {
+      return `balance ${err}`;
+    }
+    options.balance = value;
+  } else if (name === "hash_bound") {
+    const bound = string.find(value, "^%d+%.?%d*$")[0] !== undefined ? tonumber(value)! : -1;
+    if (bound !== 0 && (bound < 1.01 || bound > 100)) {
+      return "hash_bound must be 0, or a factor from 1.01 to 100";
+    }
+    options.hash_bound = bound;
+  } else if (name === "sticky") {
+    const cookie = parse_sticky(value);
+    if (cookie === undefined) {
+      return "sticky must be cookie or cookie:<name>, the name 1 to 64 letters, digits or _ -";
+    }
+    options.sticky = cookie;
+  } else if (name === "prefer_zone") {
+    const [on, err] = parse_boolean(value);
+    if (on === undefined) {
+      return `prefer_zone ${err}`;
+    }
+    options.prefer_zone = on;
+  } else {
+    const longest = name === "slow_start" ? LONGEST_TIMEOUT : LONGEST_MAX_AGE;
+    const [seconds, err] = parse_time(value);
+    if (seconds === undefined) {
+      return `${name} ${err}`;
+    }
+    if (seconds > longest) {
+      return `${name} must be at most ${longest}s`;
+    }
+    options[name as "slow_start" | "sticky_max_age"] = seconds;
+  }
+  return undefined;
+}
+
+const OF_CHOICE = new LuaSet<string>();
+for (const name of ["balance", "hash_bound", "sticky", "sticky_max_age", "slow_start", "prefer_zone"]) {
+  OF_CHOICE.add(name);
+}
 
 /**
  * Sets one option.
@@ -33,6 +91,8 @@ function set_option(options: RouteOptions, name: string, value: string): string 
       return `${name} must be 1ms to ${LONGEST_TIMEOUT}s`;
     }
     options[name] = seconds;
+  } else if (OF_CHOICE.has(name)) {
+    return set_choice(options, name, value);
   } else if (string.sub(name, 1, 5) !== "meta.") {
     return "unknown option";
   }
@@ -50,6 +110,8 @@ function keep_last_good(options: RouteOptions, name: string, last: RouteOptions 
     options[name] = last[name];
   } else if (name === "read_timeout") {
     options.read_timeout = last.read_timeout;
+  } else if (OF_CHOICE.has(name)) {
+    (options as Record<string, unknown>)[name] = (last as Record<string, unknown>)[name];
   }
 }
 

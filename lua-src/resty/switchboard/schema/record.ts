@@ -10,6 +10,8 @@ export interface Instance {
   /** 0 to 65535; 0 takes no new requests. */
   weight: number;
   drain: boolean;
+  /** Takes requests only while no other instance can. Undefined: false. */
+  backup?: boolean;
   zone?: string;
   id?: string;
   /** Unix seconds until which a heart-beating instance counts; undefined: for ever. */
@@ -25,6 +27,15 @@ export interface RouteOptions {
   send_timeout?: number;
   read_timeout?: number;
   tries?: number;
+  /** As it was written: `config/balance`. */
+  balance?: string;
+  /** How many times the average load an instance may have with `hash`. */
+  hash_bound?: number;
+  /** The name of the session cookie. */
+  sticky?: string;
+  sticky_max_age?: number;
+  slow_start?: number;
+  prefer_zone?: boolean;
 }
 
 /** A value that was skipped, for the operator. */

@@ -1,0 +1,135 @@
+/** The first choice of an instance, where the route asks more of it than an algorithm without a key. */
+
+import { throw_below } from "../balance/dice";
+import { note_answer, note_failure } from "../balance/latency";
+import { Peer } from "../balance/peer";
+import { pick, pick_untried } from "../balance/pool";
+import { Sticky } from "../balance/sticky";
+import { Choice } from "../route/balancing";
+import { of_last_try } from "./last_try";
+import { RequestState } from "./state";
+
+const NONE: Peer[] = [];
+const SERVER_ERROR = 500;
+const ANY_KEY = 4294967296;
+
+/** What the request is told apart by; without it (no such header) it may go anywhere. */
+function key_of(choice: Choice): number {
+  const variable = choice.variable;
+  if (variable === undefined) {
+    return 0;
+  }
+  const text = ngx.var[variable];
+  return text !== undefined && text !== "" ? ngx.crc32_short(text) : throw_below(ANY_KEY);
+}
+
+/** The instance that the request's cookie means. */
+function of_cookie(choice: Choice): Peer | undefined {
+  const sticky = choice.sticky;
+  const value = sticky !== undefined ? ngx.var[sticky.variable] : undefined;
+  return value !== undefined ? sticky!.peers.get(value) : undefined;
+}
+
+type Cookies = string | string[] | undefined;
+
+/** Takes our cookie out of what stands in the response already. */
+function others(sticky: Sticky): string[] {
+  const standing = (ngx.header as Record<string, Cookies>)["Set-Cookie"];
+  const kept: string[] = [];
+  const start = `${sticky.name}=`;
+  const all =
+    type(standing) === "table" ? (standing as string[]) : standing !== undefined ? [standing as string] : [];
+  for (const cookie of all) {
+    if (string.sub(cookie, 1, start.length) !== start) {
+      kept.push(cookie);
+    }
+  }
+  return kept;
+}
+
+function set_cookie(sticky: Sticky, peer: Peer): void {
+  const cookies = others(sticky);
+  const secure = string.find(ngx.var.switchboard_forwarded_proto ?? "", "^https")[0] !== undefined;
+  const end = `${sticky.attributes}${secure ? "; Secure" : ""}`;
+  cookies.push(`${sticky.name}=${sticky.values.get(peer)}${end}`);
+  (ngx.header as Record<string, Cookies>)["Set-Cookie"] = cookies;
+}
+
+/** Takes the cookie back: no instance has answered. */
+function withdraw_cookie(choice: Choice): void {
+  if (choice.sticky !== undefined) {
+    (ngx.header as Record<string, Cookies>)["Set-Cookie"] = others(choice.sticky);
+  }
+}
+
+/**
+ * Where the request goes first; undefined: all instances rest, and it has the cookie of none.
+ *
+ * Called only for entries with a `choice`; the others' pool is asked straight.
+ */
+function choose(state: RequestState, choice: Choice): Peer | undefined {
+  const pool = state.entry.pool;
+  const sticky = choice.sticky;
+  const kept = sticky !== undefined ? of_cookie(choice) : undefined;
+  if (kept !== undefined && (kept.state.usable || pool === undefined)) {
+    return kept;
+  }
+  if (pool === undefined) {
+    return undefined;
+  }
+  const peer = pick(pool, key_of(choice), NONE);
+  if (sticky !== undefined) {
+    set_cookie(sticky, peer);
+  }
+  return peer;
+}
+
+/** Where it goes after tries that failed; undefined: there is no other. */
+function choose_again(state: RequestState): Peer | undefined {
+  const choice = state.entry.choice;
+  const pool = state.entry.pool;
+  if (pool === undefined) {
+    return undefined;
+  }
+  const peer = pick_untried(pool, choice !== undefined ? key_of(choice) : 0, state.tried);
+  if (peer !== undefined && choice !== undefined && choice.sticky !== undefined) {
+    set_cookie(choice.sticky, peer);
+  }
+  return peer;
+}
+
+/** Whether a route that refuses others takes this request: its cookie means an instance that rests. */
+function is_kept(choice: Choice | undefined): boolean {
+  return choice !== undefined && of_cookie(choice) !== undefined;
+}
+
+/** Hears that a try failed and another may follow. */
+function hear_failure(choice: Choice, peer: Peer): void {
+  if (choice.listens) {
+    note_failure(peer.state, ngx.now());
+  }
+}
+
+/** Hears how the last try of a request ended. Call it before the request is taken off its instance. */
+function hear_end(state: RequestState, choice: Choice): void {
+  const peer = state.peer;
+  if (!choice.listens || peer === undefined) {
+    return;
+  }
+  if (state.reason !== undefined) {
+    note_failure(peer.state, ngx.now());
+    return;
+  }
+  const times = ngx.var.upstream_header_time;
+  const seconds = tonumber(times) ?? tonumber(of_last_try(times));
+  // Without a header and without a reason the client has left: that says nothing of the instance.
+  if (seconds !== undefined) {
+    if (ngx.status >= SERVER_ERROR) {
+      note_failure(peer.state, ngx.now());
+    } else {
+      note_answer(peer.state, seconds, ngx.now());
+    }
+  }
+}
+
+export { choose, choose_again, hear_end, hear_failure, is_kept, withdraw_cookie };

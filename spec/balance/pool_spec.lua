@@ -1,0 +1,187 @@
+local algorithms = require("resty.switchboard.balance.algorithms").ALGORITHMS
+local dice = require("resty.switchboard.balance.dice")
+local instances = require("resty.switchboard.balance.instances")
+local peers = require("balance.peers")
+local pools = require("resty.switchboard.balance.pool")
+local slow_start = require("resty.switchboard.balance.slow_start")
+
+local NONE = {}
+
+local function create(list, options)
+  options = options or {}
+  return pools.create(list, {
+    make = algorithms[options.balance or "round_robin"], bound = 0, slow_start = options.slow_start or 0, zone = options.zone,
+  }, 0, ngx.now())
+end
+
+local function tally(pool, count)
+  return peers.tally(function(i) return pools.pick(pool, ngx.crc32_short("user " .. i), NONE) end, count)
+end
+
+--- The indexes of those that get anything, in order.
+local function who(pool)
+  local found = {}
+  for index in pairs(tally(pool, 2000)) do found[#found + 1] = index end
+  table.sort(found)
+  return found
+end
+
+local function set_usable(peer, usable) instances.set_usable(peer.state, usable, ngx.now()) end
+
+for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random" } do
+  describe("a pool by " .. balance, function()
+    before_each(function() dice.seed(21) end)
+
+    it("leaves out who is not usable, and takes it back", function()
+      local list = peers.even(4)
+      local pool = create(list, { balance = balance })
+      assert.same({ 1, 2, 3, 4 }, who(pool))
+      set_usable(list[2], false)
+      assert.same({ 1, 3, 4 }, who(pool))
+      set_usable(list[2], true)
+      assert.same({ 1, 2, 3, 4 }, who(pool))
+    end)
+
+    it("uses all when less than half are usable", function()
+      local list = peers.even(5)
+      local pool = create(list, { balance = balance })
+      set_usable(list[1], false)
+      set_usable(list[2], false)
+      assert.same({ 3, 4, 5 }, who(pool))
+      set_usable(list[3], false)
+      assert.same({ 1, 2, 3, 4, 5 }, who(pool))
+      set_usable(list[1], true)
+      assert.same({ 1, 4, 5 }, who(pool))
+    end)
+
+    it("turns to backups only when no other is usable", function()
+      local list = peers.make({ 1, 1, 1, 1 }, function(i) return { backup = i > 2 } end)
+      local pool = create(list, { balance = balance })
+      assert.same({ 1, 2 }, who(pool))
+      set_usable(list[1], false)
+      assert.same({ 2 }, who(pool))
+      set_usable(list[2], false)
+      assert.same({ 3, 4 }, who(pool))
+      set_usable(list[3], false)
+      assert.same({ 4 }, who(pool))
+      set_usable(list[4], false)
+      assert.same({ 1, 2 }, who(pool))
+      set_usable(list[1], true)
+      assert.same({ 1 }, who(pool))
+    end)
+
+    it("uses backups where there is nothing else", function()
+      assert.same({ 1, 2 }, who(create(peers.make({ 1, 1 }, function() return { backup = true } end), { balance = balance })))
+    end)
+
+    it("prefers its own zone while half of it is usable", function()
+      local list = peers.make({ 1, 1, 1, 1 }, function(i) return { zone = i <= 2 and "a" or "b" } end)
+      local pool = create(list, { balance = balance, zone = "a" })
+      assert.same({ 1, 2 }, who(pool))
+      set_usable(list[1], false)
+      assert.same({ 2 }, who(pool))
+      set_usable(list[2], false)
+      assert.same({ 3, 4 }, who(pool))
+      set_usable(list[1], true)
+      set_usable(list[2], true)
+      assert.same({ 1, 2 }, who(pool))
+      assert.same({ 1, 2, 3, 4 }, who(create(list, { balance = balance, zone = "c" })))
+      assert.same({ 1, 2, 3, 4 }, who(create(list, { balance = balance })))
+    end)
+
+    it("gives nothing to who rests", function()
+      local list = peers.make({ 1, 0, 1 }, function(i) return { resting = i > 1 } end)
+      assert.same({ 1 }, who(create(list, { balance = balance })))
+    end)
+
+    it("tries each once, backups and who is not usable last", function()
+      local list = peers.make({ 1, 1, 1, 1, 1 }, function(i) return { backup = i > 3 } end)
+      local pool = create(list, { balance = balance })
+      set_usable(list[1], false)
+      set_usable(list[5], false)
+      for _ = 1, 50 do
+        local tried = {}
+        for place = 1, 5 do
+          local peer = pools.pick_untried(pool, 77, tried)
+          for _, other in ipairs(tried) do assert.are_not.equal(other, peer) end
+          tried[place] = peer
+        end
+        assert.is_true(tried[1].index + tried[2].index == 5)
+        assert.equal(4, tried[3].index)
+        assert.equal(1, tried[4].index)
+        assert.equal(5, tried[5].index)
+        assert.is_nil(pools.pick_untried(pool, 77, tried))
+      end
+    end)
+
+    it("lets a new instance have a tenth of its share at first, and more by and by", function()
+      local list = peers.even(5)
+      local now = ngx.now()
+      list[1].joined_at = now
+      local pool = create(list, { balance = balance, slow_start = 1000 })
+      local whole
+      for _, step in ipairs { { 1001, 1 }, { 0, 0.1 }, { 50, 0.1 }, { 500, 0.5 }, { 750, 0.75 }, { 1001, 1 } } do
+        list[1].joined_at = now - step[1]
+        pool.tick, pool.seen = 0, 0
+        dice.seed(5)
+        local counts = tally(pool, 20000)
+        whole = whole or counts[1]
+        -- The others have what it lets pass.
+        assert.is_true(math.abs(counts[1] / whole - step[2]) < 0.1, step[1] .. " s: " .. counts[1])
+        if balance ~= "hash" then assert.is_true(peers.max_min({ counts[2], counts[3], counts[4], counts[5] }, 4) < 1.1) end
+      end
+      assert.is_nil(pool.settled)
+      assert.equal(instances.usability.version, pool.seen)
+    end)
+
+    it("lets a recovered instance warm up too", function()
+      local list = peers.even(5)
+      local pool = create(list, { balance = balance, slow_start = 1000 })
+      set_usable(list[1], false)
+      who(pool)
+      set_usable(list[1], true)
+      local counts = tally(pool, 5000)
+      assert.is_true(counts[1] > 40 and counts[1] < 180, counts[1])
+      local without = create(list, { balance = balance })
+      assert.is_true(tally(without, 5000)[1] > 700)
+    end)
+
+    it("allocates nothing while nothing changes, also with somebody out", function()
+      local list = peers.even(20)
+      local pool = create(list, { balance = balance })
+      set_usable(list[3], false)
+      local function run()
+        for i = 1, 20000 do pools.pick(pool, i * 214013, NONE) end
+      end
+      local grown = peers.garbage_of(run)
+      -- Less than a twentieth of a byte a pick.
+      assert.is_true(grown < 1, grown .. " kB")
+    end)
+  end)
+end
+
+describe("who is new", function()
+  it("is whoever was not in the route before it changed", function()
+    local old = peers.even(3)
+    local new = peers.even(2)
+    local list = { old[1], old[2], new[1] }
+    slow_start.note_new(list, old, 1000)
+    assert.same({ 0, 0, 1000 }, { list[1].joined_at, list[2].joined_at, list[3].joined_at })
+  end)
+
+  it("goes on warming up when the route changes again", function()
+    local old = peers.even(2)
+    old[2].joined_at, old[2].credit = 990, 0.4
+    local again = peers.even(1)[1]
+    again.state = old[2].state
+    slow_start.note_new({ old[1], again }, old, 1000)
+    assert.same({ 990, 0.4 }, { again.joined_at, again.credit })
+  end)
+
+  it("is nobody while all are, or while nothing is known of before", function()
+    local list = peers.even(3)
+    slow_start.note_new(list, peers.even(3), 1000)
+    slow_start.note_new(list, nil, 1000)
+    for _, peer in ipairs(list) do assert.equal(0, peer.joined_at) end
+  end)
+end)
