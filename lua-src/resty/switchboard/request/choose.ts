@@ -13,13 +13,11 @@ const NONE: Peer[] = [];
 const SERVER_ERROR = 500;
 const ANY_KEY = 4294967296;
 
-/** What the request is told apart by; without it (no such header) it may go anywhere. */
-function key_of(choice: Choice): number {
-  const variable = choice.variable;
-  if (variable === undefined) {
-    return 0;
-  }
-  const text = ngx.var[variable];
+/**
+ * The request's key by its text; without one (no such header) it may go anywhere. A caller reads the variable
+ * itself: LuaJIT gives up on small functions that do and return.
+ */
+function key_of(text: string | undefined): number {
   return text !== undefined && text !== "" ? ngx.crc32_short(text) : throw_below(ANY_KEY);
 }
 
@@ -77,7 +75,8 @@ function choose(state: RequestState, choice: Choice): Peer | undefined {
   if (pool === undefined) {
     return undefined;
   }
-  const peer = pick(pool, key_of(choice), NONE);
+  const variable = choice.variable;
+  const peer = pick(pool, variable !== undefined ? key_of(ngx.var[variable]) : 0, NONE);
   if (sticky !== undefined) {
     set_cookie(sticky, peer);
   }
@@ -91,7 +90,9 @@ function choose_again(state: RequestState): Peer | undefined {
   if (pool === undefined) {
     return undefined;
   }
-  const peer = pick_untried(pool, choice !== undefined ? key_of(choice) : 0, state.tried);
+  const variable = choice?.variable;
+  const key = variable !== undefined ? key_of(ngx.var[variable]) : 0;
+  const peer = pick_untried(pool, key, state.tried);
   if (peer !== undefined && choice !== undefined && choice.sticky !== undefined) {
     set_cookie(choice.sticky, peer);
   }
