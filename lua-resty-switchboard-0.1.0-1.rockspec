@@ -51,6 +51,7 @@ build = {
     ["resty.switchboard.request.ask"] = "lib/resty/switchboard/request/ask.lua",
     ["resty.switchboard.request.choose"] = "lib/resty/switchboard/request/choose.lua",
     ["resty.switchboard.request.forwarded"] = "lib/resty/switchboard/request/forwarded.lua",
+    ["resty.switchboard.request.id"] = "lib/resty/switchboard/request/id.lua",
     ["resty.switchboard.request.last_try"] = "lib/resty/switchboard/request/last_try.lua",
     ["resty.switchboard.request.phases"] = "lib/resty/switchboard/request/phases.lua",
     ["resty.switchboard.request.state"] = "lib/resty/switchboard/request/state.lua",

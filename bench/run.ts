@@ -7,7 +7,7 @@
 import { writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { arch, cpus, release } from "node:os";
-import { HOST, instructionsOf, register } from "./instructions.ts";
+import { HOST, medianInstructionsOf, register } from "./instructions.ts";
 import { ask, eventually, openStage, type Stage } from "./stage.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
@@ -154,8 +154,8 @@ async function main(): Promise<void> {
     }
     console.log("counting instructions");
     const instructions: Record<string, number> = {};
-    for (const name of ["naked", "bare", "empty", "router"]) {
-      instructions[name] = await instructionsOf(stage, name);
+    for (const name of ["naked", "bare", "empty", "router", "two_lines"]) {
+      instructions[name] = await medianInstructionsOf(stage, name);
     }
     report(stage.image, samples, instructions);
   } finally {
@@ -198,6 +198,7 @@ function report(image: string, samples: Map<string, Sample[]>, instructions: Rec
     cpu_ratio_haproxy: ratio("router", "haproxy", MANY, "cpu")?.median,
     instructions,
     instructions_over_bare: instructions.router! - instructions.bare!,
+    instructions_over_bare_two_lines: instructions.two_lines! - instructions.bare!,
     variants: Object.fromEntries(
       [...samples.entries()].map(([key, list]) => [
         key,

@@ -167,7 +167,7 @@ function log(): void {
   phases.log();
 }
 
-/** For the location of errors.conf: the body of a 502 or 504. */
+/** For the location of errors.conf: answers a request whose tries have failed. */
 function failed(): void {
   phases.failed(configured());
 }

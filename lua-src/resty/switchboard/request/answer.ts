@@ -112,15 +112,9 @@ function refuse(config: Config, reason: Reason): void {
   send(config, reason, status);
 }
 
-/** Writes the body of a 502 or 504 that nginx has given after failed tries; the header filter adds the rest. */
+/** Answers in the place of nginx, which has given up after failed tries. */
 function explain_failure(config: Config, reason: Reason): void {
-  if (!config.error_body) {
-    ngx.exit(MEANINGS[reason].status);
-    return;
-  }
-  ngx.status = MEANINGS[reason].status;
-  write_body(MEANINGS[reason], reason);
-  ngx.exit(ngx.HTTP_OK);
+  send(config, reason, MEANINGS[reason].status);
 }
 
 export { explain_failure, name_reason, refuse };

@@ -1,7 +1,7 @@
 /**
  * What a request asks for, read from one nginx variable.
  *
- * Reading a variable costs some hundred instructions, so handlers.conf glues all that matters together, and
+ * Reading a variable costs some hundred instructions, so headers.conf glues all that matters together, and
  * what it means is worked out once per different text: almost every request of a site has the same.
  */
 

@@ -6,6 +6,7 @@ import { Peer } from "../balance/peer";
 import { pick, pick_untried } from "../balance/pool";
 import { Sticky } from "../balance/sticky";
 import { Choice } from "../route/balancing";
+import { came_by_tls } from "./forwarded";
 import { of_last_try } from "./last_try";
 import { RequestState } from "./state";
 
@@ -47,8 +48,7 @@ function others(sticky: Sticky): string[] {
 
 function set_cookie(sticky: Sticky, peer: Peer): void {
   const cookies = others(sticky);
-  const secure = string.find(ngx.var.switchboard_forwarded_proto ?? "", "^https")[0] !== undefined;
-  const end = `${sticky.attributes}${secure ? "; Secure" : ""}`;
+  const end = `${sticky.attributes}${came_by_tls() ? "; Secure" : ""}`;
   cookies.push(`${sticky.name}=${sticky.values.get(peer)}${end}`);
   (ngx.header as Record<string, Cookies>)["Set-Cookie"] = cookies;
 }

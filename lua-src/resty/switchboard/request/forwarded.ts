@@ -1,18 +1,13 @@
 /**
  * What a proxy in front of us says about the client.
  *
- * nginx's own variables are the default of every forwarded header (headers.conf). Only what a trusted proxy
- * sent takes their place; from anybody else it could be made up.
+ * The router's own view is the default of every forwarded header. Only what a trusted proxy sent takes its
+ * place; from anybody else it could be made up.
  */
 
 import { Config } from "../config";
+import { Ask } from "./ask";
 import { contains, parse_ip } from "../net/address";
-
-function set(name: string, value: string | undefined): void {
-  if (value !== undefined && value !== "") {
-    (ngx.var as Record<string, string>)[name] = value;
-  }
-}
 
 /** The last address in X-Forwarded-For that is not a trusted proxy's; the first one when all are. */
 function client_of(config: Config, forwarded_for: string): string | undefined {
@@ -37,17 +32,49 @@ function client_of(config: Config, forwarded_for: string): string | undefined {
   return client;
 }
 
-/** Takes over the forwarded headers of a trusted proxy; leaves everything as it is for anybody else. */
-function adopt_forwarded(config: Config): void {
-  const vars = ngx.var;
+/** Nothing that came over the wire can end the line that it is told in. */
+function clean(value: string): string {
+  return string.gsub(value, "[\r\n]", "")[0];
+}
+
+function line(name: string, value: string): string {
+  return value !== "" ? `\r\n${name}: ${clean(value)}` : "";
+}
+
+/** The first one that says something. */
+function either(given: string | undefined, own: string): string {
+  return given !== undefined && given !== "" ? given : own;
+}
+
+/**
+ * Writes what the app is told of the request and the way that it came: `$switchboard_told`, whose default in
+ * headers.conf says the same of a request that needs nothing of this.
+ */
+function tell_the_way(config: Config, ask: Ask): void {
+  const vars = ngx.var as Record<string, string | undefined>;
+  const own_host = ask.host_header ?? vars.http_host ?? "";
   const peer = vars.remote_addr ?? "";
-  if (!contains(config.trusted_proxies, peer)) {
-    return;
+  let proto = vars.scheme ?? "";
+  let host = own_host;
+  let port = vars.server_port ?? "";
+  let client = peer;
+  if (contains(config.trusted_proxies, peer)) {
+    proto = either(vars.http_x_forwarded_proto, proto);
+    host = either(vars.http_x_forwarded_host, host);
+    port = either(vars.http_x_forwarded_port, port);
+    client = either(client_of(config, vars.http_x_forwarded_for ?? ""), client);
+    vars.switchboard_client = client;
   }
-  set("switchboard_forwarded_proto", vars.http_x_forwarded_proto);
-  set("switchboard_forwarded_host", vars.http_x_forwarded_host);
-  set("switchboard_forwarded_port", vars.http_x_forwarded_port);
-  set("switchboard_client", client_of(config, vars.http_x_forwarded_for ?? ""));
+  const signed = `1.1 ${vars.hostname}:${vars.server_port}`;
+  vars.switchboard_told =
+    clean(own_host) +
+    line("X-Forwarded-Proto", proto) +
+    line("X-Forwarded-Host", host) +
+    line("X-Forwarded-Port", port) +
+    line("X-Real-IP", client) +
+    line("Via", ask.via !== "" ? `${ask.via}, ${signed}` : signed) +
+    line("Connection", ask.upgrade !== "" ? "upgrade" : "") +
+    line("Upgrade", ask.upgrade);
 }
 
 /**
@@ -66,4 +93,10 @@ function has_passed(via: string, node: string): boolean {
   return false;
 }
 
-export { adopt_forwarded, has_passed };
+/** Whether the client came over TLS, as the app is told. */
+function came_by_tls(): boolean {
+  const [scheme] = string.match(ngx.var.switchboard_told ?? "", "\r\nX%-Forwarded%-Proto: (%a+)");
+  return scheme === "https";
+}
+
+export { came_by_tls, has_passed, tell_the_way };

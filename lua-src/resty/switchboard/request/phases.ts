@@ -7,7 +7,8 @@ import { find, Lookup } from "../route/lookup";
 import { explain_failure, name_reason, Reason, refuse } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
-import { adopt_forwarded, has_passed } from "./forwarded";
+import { has_passed, tell_the_way } from "./forwarded";
+import { new_id } from "./id";
 import { begin, current, end, RequestState } from "./state";
 import { reason_of_answer } from "./tries";
 
@@ -33,28 +34,18 @@ function refuse_and_tell(router: Router, reason: Reason, host: string, detail: s
 
 /** What almost no request needs. False: the request was answered. */
 function attend(router: Router, ask: Ask, state: RequestState): boolean {
-  const vars = ngx.var as Record<string, string>;
-  if (ask.via !== "") {
-    if (has_passed(ask.via, `${vars.hostname}:${vars.server_port}`)) {
-      end(state);
-      refuse_and_tell(router, "loop", ask.host, `Via: ${printable(ask.via)}`);
-      return false;
-    }
-    vars.switchboard_via = `${ask.via}, `;
+  if (ask.via !== "" && has_passed(ask.via, `${ngx.var.hostname}:${ngx.var.server_port}`)) {
+    end(state);
+    refuse_and_tell(router, "loop", ask.host, `Via: ${printable(ask.via)}`);
+    return false;
   }
-  if (ask.upgrade !== "") {
-    vars.switchboard_connection = "upgrade";
-    state.upgrade = true;
-  }
-  if (ask.host_header !== undefined) {
-    vars.switchboard_host_header = ask.host_header;
-    vars.switchboard_forwarded_host = ask.host_header;
-  }
+  state.upgrade = ask.upgrade !== "";
   return true;
 }
 
 /** Finds the route of the request and prepares its tries, or answers it. */
 function access(router: Router): void {
+  (ngx.var as Record<string, string>).switchboard_new_id = new_id();
   const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "");
   if (ask.name === undefined) {
     refuse(router.config, "invalid_host");
@@ -73,26 +64,36 @@ function access(router: Router): void {
   if (ask.special && !attend(router, ask, state)) {
     return;
   }
-  if (router.listens_to_proxies) {
-    adopt_forwarded(router.config);
+  if (ask.special || router.listens_to_proxies) {
+    tell_the_way(router.config, ask);
   }
 }
 
-/** Notes the status, and says why when the answer is nginx's own after failed tries. */
-function header_filter(): void {
-  const state = current();
-  if (state === undefined) {
-    return;
-  }
-  const status = ngx.status;
-  state.status = status;
+/** Why nginx answers by itself after failed tries; undefined when the answer is an app's, or none of these. */
+function failure_of(state: RequestState, status: number): Reason | undefined {
   if (status === 502 || status === 504) {
     state.reason ??= reason_of_answer(state, status);
-    if (state.reason !== undefined) {
-      name_reason(state.reason);
-      if (state.entry.choice !== undefined) {
-        withdraw_cookie(state.entry.choice);
-      }
+  }
+  return state.reason;
+}
+
+/** The same for a response whose header is still to be sent: what stands in it for the answer of an app goes. */
+function failure_to_tell(status: number): Reason | undefined {
+  const state = current();
+  const reason = state !== undefined ? failure_of(state, status) : undefined;
+  if (reason !== undefined && state!.entry.choice !== undefined) {
+    withdraw_cookie(state!.entry.choice);
+  }
+  return reason;
+}
+
+/** Says why when the answer is nginx's own after failed tries. Every response comes through here. */
+function header_filter(): void {
+  const status = ngx.status;
+  if (status === 502 || status === 504) {
+    const reason = failure_to_tell(status);
+    if (reason !== undefined) {
+      name_reason(reason);
     }
   }
 }
@@ -105,9 +106,8 @@ function log(): void {
   }
   const name = state.entry.name;
   const tries = state.tries;
-  const reason = state.reason;
-  // A client that left before any header has a status of nginx's own, 499.
-  const status = state.status > 0 ? state.status : ngx.status;
+  const status = ngx.status;
+  const reason = failure_of(state, status);
   if (state.entry.choice !== undefined) {
     hear_end(state, state.entry.choice);
   }
@@ -115,15 +115,16 @@ function log(): void {
   count(series_of_status(status), 1);
   count("switchboard_tries_total", tries);
   if (reason !== undefined) {
+    // Where neither reasons.conf nor errors.conf is included nobody has said it yet.
+    ngx.var.switchboard_error = reason;
     count(`switchboard_answers_total{reason="${reason}"}`, 1);
     tell(ngx.ERR, `${reason} ${name}`, `${name}: ${reason} after ${tries} tries`);
   }
 }
 
-/** The body of a 502 or 504 after failed tries, for the location of errors.conf. */
+/** The answer to a request whose tries have failed, for the location of errors.conf. */
 function failed(router: Router): void {
-  const state = current();
-  const reason = state !== undefined ? (state.reason ?? reason_of_answer(state, ngx.status)) : undefined;
+  const reason = failure_to_tell(ngx.status);
   if (reason !== undefined) {
     explain_failure(router.config, reason);
   } else {

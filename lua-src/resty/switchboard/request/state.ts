@@ -22,8 +22,6 @@ export interface RequestState {
   tried: Peer[];
   /** The running try may use a connection from the pool. */
   pooled: boolean;
-  /** Of the response, once its header is sent; 0 before. */
-  status: number;
   /** Why all tries failed, once that is known. */
   reason: Reason | undefined;
   /** The client wants to speak another protocol, such as WebSocket. */
@@ -71,7 +69,6 @@ function begin(entry: Entry): RequestState {
     forget_tried(state);
     state.entry = entry;
     state.tries = 0;
-    state.status = 0;
     state.reason = undefined;
     state.upgrade = false;
     return state;
@@ -87,7 +84,6 @@ function begin(entry: Entry): RequestState {
       tries: 0,
       tried: [],
       pooled: false,
-      status: 0,
       reason: undefined,
       upgrade: false,
     };
@@ -110,7 +106,6 @@ function end(state: RequestState): void {
       forget_tried(state);
     }
     state.tries = 0;
-    state.status = 0;
     state.reason = undefined;
     state.upgrade = false;
     spare[spare_count] = state;
