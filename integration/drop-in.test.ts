@@ -91,10 +91,14 @@ const OWN_HANDLERS = `
     require("resty.switchboard").log()
   }`;
 
-/** Own dicts, init, header filter and log; the rest is ours. */
+/** Own dicts, init, and a header filter that leaves failures to errors.conf; the rest is ours. */
 const PARTS = page(
-  `${OWN_DICTS} ${OWN_INIT} ${OWN_HANDLERS} include switchboard/upstream.conf;`,
-  `location /own {
+  `${OWN_DICTS} ${OWN_INIT}
+   header_filter_by_lua_block { ${SITE_HEADER_FILTER} }
+   include switchboard/upstream.conf;
+   log_by_lua_block { ${SITE_LOG} require("resty.switchboard").log() }`,
+  `include switchboard/errors.conf;
+   location /own {
      access_by_lua_block { ${SITE_ACCESS} }
      content_by_lua_block { ngx.say("own") }
    }
@@ -269,7 +273,7 @@ describe("a mistake in how Switchboard is dropped in", () => {
     });
   }
 
-  for (const part of ["http", "dicts", "init", "upstream", "log"]) {
+  for (const part of ["http", "dicts", "init", "upstream", "log", "reasons"]) {
     it(`such as ${part}.conf beside http.conf stops the start, and the line names the part`, async () => {
       const line = await refusal(`include switchboard/http.conf; include switchboard/${part}.conf;`, proxy);
       assert.match(line, /duplicate|already defined/);
