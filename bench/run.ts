@@ -87,6 +87,23 @@ async function load(stage: Stage, hosts: number, seconds: number): Promise<numbe
   return /RESULT (.*)/.exec(output)![1]!.split(" ").map(Number);
 }
 
+/** A machine that was busy with something else for a moment gets another chance; a wrong answer none. */
+class Starved extends Error {}
+const MOST_CHANCES = 8;
+
+async function measureInPeace(stage: Stage, variant: string, hosts: number): Promise<Sample> {
+  for (let chance = 1; ; chance += 1) {
+    try {
+      return await measure(stage, variant, hosts);
+    } catch (failure) {
+      if (!(failure instanceof Starved) || chance === MOST_CHANCES) {
+        throw failure;
+      }
+      console.log(`${failure.message}: measured again (${chance}/${MOST_CHANCES - 1})`);
+    }
+  }
+}
+
 /** One measurement; throws where its figures would mean nothing. */
 async function measure(stage: Stage, variant: string, hosts: number): Promise<Sample> {
   const pid = await startProxy(stage, variant);
@@ -110,12 +127,14 @@ async function measure(stage: Stage, variant: string, hosts: number): Promise<Sa
       reused < 0.95
         ? `only ${(reused * 100).toFixed(1)} % of the requests found a kept connection to an app`
         : "",
-      busy < 0.5
-        ? `the proxy had its core for ${(busy * 100).toFixed(0)} % of the time: the machine is starved`
-        : "",
     ].filter((doubt) => doubt !== "");
     if (doubts.length > 0) {
       throw new Error(`${variant}, ${hosts} hosts: ${doubts.join("; ")}`);
+    }
+    if (busy < 0.5) {
+      throw new Starved(
+        `${variant}, ${hosts} hosts: the proxy had its core for ${(busy * 100).toFixed(0)} % of the time: the machine is starved`,
+      );
     }
     return { rps: requests / (duration / 1e6), cpu: (cpu * 1e6) / TICKS / requests, p99 };
   } finally {
@@ -143,7 +162,7 @@ async function main(): Promise<void> {
     for (let round = 1; round <= ROUNDS; round++) {
       for (const hosts of [1, MANY]) {
         for (const variant of VARIANTS) {
-          const sample = await measure(stage, variant, hosts);
+          const sample = await measureInPeace(stage, variant, hosts);
           const key = `${variant} ${hosts}`;
           samples.set(key, [...(samples.get(key) ?? []), sample]);
           console.log(
