@@ -50,6 +50,7 @@ build = {
     ["resty.switchboard.request.answer"] = "lib/resty/switchboard/request/answer.lua",
     ["resty.switchboard.request.ask"] = "lib/resty/switchboard/request/ask.lua",
     ["resty.switchboard.request.choose"] = "lib/resty/switchboard/request/choose.lua",
+    ["resty.switchboard.request.fields"] = "lib/resty/switchboard/request/fields.lua",
     ["resty.switchboard.request.forwarded"] = "lib/resty/switchboard/request/forwarded.lua",
     ["resty.switchboard.request.id"] = "lib/resty/switchboard/request/id.lua",
     ["resty.switchboard.request.last_try"] = "lib/resty/switchboard/request/last_try.lua",

@@ -7,6 +7,7 @@ import { find, Lookup } from "../route/lookup";
 import { explain_failure, name_reason, Reason, refuse } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
+import { fill_in, fill_in_route } from "./fields";
 import { has_passed, tell_the_way } from "./forwarded";
 import { new_id } from "./id";
 import { begin, current, end, RequestState } from "./state";
@@ -52,15 +53,21 @@ function access(router: Router): void {
     return;
   }
   const [entry, reason, detail] = find(router.lookup, ask.name);
+  const found_in = router.lookup.found_in;
+  if (found_in !== undefined) {
+    router.lookup.found_in = undefined;
+  }
   if (entry === undefined) {
     refuse_and_tell(router, reason, ask.host, detail);
     return;
   }
   if (entry.refusal !== undefined && !is_kept(entry.choice)) {
+    fill_in_route(entry.name);
     refuse_and_tell(router, entry.refusal, ask.host, undefined);
     return;
   }
   const state = begin(entry);
+  state.found_in = found_in;
   if (ask.special && !attend(router, ask, state)) {
     return;
   }
@@ -111,6 +118,7 @@ function log(): void {
   if (state.entry.choice !== undefined) {
     hear_end(state, state.entry.choice);
   }
+  fill_in(state);
   end(state);
   count(series_of_status(status), 1);
   count("switchboard_tries_total", tries);

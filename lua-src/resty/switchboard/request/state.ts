@@ -10,6 +10,7 @@ import { cast } from "ffi";
 import { get_request } from "resty.core.base";
 import { Peer } from "../balance/peer";
 import { Entry } from "../route/entry";
+import { FoundIn } from "../route/lookup";
 import { Reason } from "./answer";
 
 export interface RequestState {
@@ -22,6 +23,10 @@ export interface RequestState {
   tried: Peer[];
   /** The running try may use a connection from the pool. */
   pooled: boolean;
+  /** Why the last try before the running one failed. Only meant with more than one try. */
+  retry_reason: Reason | undefined;
+  /** The cache in which the route was found; undefined: the worker's own, as almost always. */
+  found_in: FoundIn | undefined;
   /** Why all tries failed, once that is known. */
   reason: Reason | undefined;
   /** The client wants to speak another protocol, such as WebSocket. */
@@ -84,6 +89,8 @@ function begin(entry: Entry): RequestState {
       tries: 0,
       tried: [],
       pooled: false,
+      retry_reason: undefined,
+      found_in: undefined,
       reason: undefined,
       upgrade: false,
     };
@@ -102,7 +109,7 @@ function end(state: RequestState): void {
   live.delete(request_key());
   running -= 1;
   if (spare_count < MOST_SPARE) {
-    if (state.tries > 1) {
+    if (state.tried[0] !== undefined) {
       forget_tried(state);
     }
     state.tries = 0;

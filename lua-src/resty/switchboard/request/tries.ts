@@ -171,6 +171,7 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   state.tries += 1;
+  state.retry_reason = reason_of(failure, peer.tls);
   count("switchboard_retries_total", 1);
   send(config, state, untried, false);
 }

@@ -13,6 +13,8 @@ export interface Entry {
   valid: boolean;
   /** The text it was compiled from. */
   text: string;
+  /** ngx.now() when Redis was asked last for what it says. */
+  loaded: number;
   /** Instances that take new requests; undefined with `refusal` set. */
   pool: Pool | undefined;
   /** What else the choice of an instance looks at; undefined: nothing, the pool is asked straight. */
@@ -145,6 +147,7 @@ function compile(
     name,
     valid: true,
     text,
+    loaded: now,
     pool,
     choice,
     refusal,

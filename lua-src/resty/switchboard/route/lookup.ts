@@ -28,6 +28,9 @@ const REFRESH_PATIENCE = 2;
 
 export type Refusal = "unknown_route" | "no_instances" | "name_unresolved" | "store_unreachable";
 
+/** The caches behind the worker's. */
+export type FoundIn = "shared" | "redis";
+
 export type Found = LuaMultiReturn<[Entry, undefined, undefined] | [undefined, Refusal, string | undefined]>;
 
 export interface Lookup {
@@ -36,6 +39,8 @@ export interface Lookup {
   loader: Loader;
   queue: RefreshQueue;
   cache: WorkerCache;
+  /** Where the last route was found that was not in the worker cache; a caller that notes it clears it. */
+  found_in: FoundIn | undefined;
   /** Worker-cache hits and misses since the start. */
   hits: number;
   misses: number;
@@ -73,6 +78,8 @@ function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_
   const look_again = entry.lapsed === "dropped" ? now + RECHECK_LAPSED : check_at;
   const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };
   recent.set(cache, name, slot);
+  entry.loaded = stored.loaded;
+  lookup.found_in = "shared";
   return entry;
 }
 
@@ -111,7 +118,9 @@ function serve_loaded(lookup: Lookup, name: string, stored: Stored | undefined, 
   const now = ngx.now();
   if (stored !== undefined) {
     const check_at = math.max(stored.loaded + stored.fresh, now + 0.001);
-    return $multi(adopt(lookup, name, stored, now, check_at), undefined, undefined);
+    const entry = adopt(lookup, name, stored, now, check_at);
+    lookup.found_in = "redis";
+    return $multi(entry, undefined, undefined);
   }
   if (pattern === "") {
     return $multi(undefined, "unknown_route", undefined);
@@ -258,6 +267,7 @@ function create(
     loader,
     queue,
     cache: create_cache(dicts.state, config.worker_cache),
+    found_in: undefined,
     hits: 0,
     misses: 0,
   };
