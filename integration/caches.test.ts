@@ -5,6 +5,9 @@ import { underLoad } from "./support/load.ts";
 import type { RedisServer } from "./support/redis-server.ts";
 import { askTimes, tally, useStage } from "./support/stage.ts";
 
+/** What is told here is of times, not of changes that Redis tells. */
+const UNWATCHED = { SWITCHBOARD_WATCH: "off" };
+
 /** How often Redis has run a command. */
 async function callsOf(redis: RedisServer, command: string): Promise<number> {
   const info = await redis.client.info("commandstats");
@@ -83,7 +86,7 @@ describe("what is cached", () => {
 
 describe("after three TTLs without traffic", () => {
   const stage = useStage({
-    environment: { SWITCHBOARD_TTL: "500ms", SWITCHBOARD_STALE_WHILE_REFRESH: "500ms" },
+    environment: { ...UNWATCHED, SWITCHBOARD_TTL: "500ms", SWITCHBOARD_STALE_WHILE_REFRESH: "500ms" },
   });
 
   it("the first request sees the new set, in every worker", async () => {
@@ -123,7 +126,7 @@ describe("after three TTLs without traffic", () => {
 });
 
 describe("after three of a shorter TTL, with no other option", () => {
-  const stage = useStage({ environment: { SWITCHBOARD_TTL: "1s" } });
+  const stage = useStage({ environment: { ...UNWATCHED, SWITCHBOARD_TTL: "1s" } });
 
   it("the first request sees the new set", async () => {
     const [old, fresh] = [await stage.backend("old"), await stage.backend("fresh")];
@@ -140,6 +143,7 @@ describe("after three of a shorter TTL, with no other option", () => {
 describe("between ttl and ttl + stale_while_refresh", () => {
   const stage = useStage({
     environment: {
+      ...UNWATCHED,
       SWITCHBOARD_TTL: "200ms",
       SWITCHBOARD_STALE_WHILE_REFRESH: "60s",
       SWITCHBOARD_LOAD_TIMEOUT: "5s",
@@ -180,6 +184,7 @@ describe("between ttl and ttl + stale_while_refresh", () => {
 describe("with max_stale", () => {
   const stage = useStage({
     environment: {
+      ...UNWATCHED,
       SWITCHBOARD_TTL: "200ms",
       SWITCHBOARD_STALE_WHILE_REFRESH: "200ms",
       SWITCHBOARD_MAX_STALE: "2s",

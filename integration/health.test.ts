@@ -44,7 +44,7 @@ describe("the health pages", () => {
     const page = await stage.router.health("/metrics");
     assert.doesNotMatch(page.body, /secret/);
     for (const line of page.body.trimEnd().split("\n")) {
-      assert.match(line, /^(# TYPE [a-z_]+ (counter|gauge)|[a-z_]+(\{[a-z]+="[^"]*"\})? \d+)$/);
+      assert.match(line, /^(# TYPE [a-z_]+ (counter|gauge)|[a-z_]+(\{[a-z]+="[^"]*"\})? \d+(\.\d+)?)$/);
     }
   });
 

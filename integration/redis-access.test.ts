@@ -11,7 +11,8 @@ import { useStage } from "./support/stage.ts";
 
 /** The rights that the README documents. */
 const RIGHTS =
-  "~backends:* ~instances:* ~route:* ~paths:* resetchannels -@all +multi +exec +smembers +zrange +hgetall +exists +ping +select";
+  "~backends:* ~instances:* ~route:* ~paths:* resetchannels -@all +multi +exec +smembers +zrange +hgetall +exists +ping +select " +
+  "+client|id +client|tracking +subscribe &__redis__:invalidate ~switchboard:wiped +get";
 
 async function assertServes(router: Router, host: string, name: string): Promise<void> {
   await eventually(
@@ -51,6 +52,7 @@ describe("an ACL user", () => {
     }
     assert.equal((await router.ask({ host: "unknown.test" })).status, 404);
     assert.equal((await router.health("/readyz")).body, "ready\n");
+    assert.equal((await router.metrics()).get('switchboard_watch{mode="tracking"}'), 1);
     const denied = (await redis.call("ACL", "LOG")) as unknown[];
     assert.deepEqual(denied, [], "nothing was denied");
   });

@@ -102,7 +102,9 @@ interface NgxTcpSocket {
     verify?: boolean,
   ): LuaMultiReturn<[true, undefined] | Failure>;
   send(data: string | string[]): LuaMultiReturn<[number, undefined] | Failure>;
-  receive(pattern?: string | number): LuaMultiReturn<[string, undefined] | Failure>;
+  receive(
+    pattern?: string | number,
+  ): LuaMultiReturn<[string, undefined, undefined] | [undefined, string, string | undefined]>;
   settimeout(milliseconds: number): void;
   settimeouts(connect: number, send: number, read: number): void;
   setkeepalive(idle_ms?: number, size?: number): LuaMultiReturn<[true, undefined] | Failure>;

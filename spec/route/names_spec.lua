@@ -10,7 +10,7 @@ local function all()
 end
 
 local function stored(body)
-  return { loaded = ngx.now(), fresh = 10, held = false, text = "\n" .. body, lives = "", body = body }
+  return { loaded = ngx.now(), fresh = 10, held = false, epoch = 0, stamp = 0, text = "\n" .. body, lives = "", body = body }
 end
 
 describe("the list of names", function()

@@ -25,6 +25,11 @@ export interface Config {
   balance: Balance;
   zone?: string;
   sticky_secret: string;
+  watch: "auto" | "tracking" | "notifications" | "off";
+  preload: boolean;
+  /** 0 to 1. */
+  guard_share: number;
+  guard_hold: number;
   tries: number;
   connect_timeout: number;
   send_timeout: number;

@@ -10,7 +10,7 @@ import { Config, read_config } from "./config";
 import { learn } from "./net/listeners";
 import { count, flush } from "./observe/counters";
 import * as health from "./observe/health";
-import { Watched } from "./observe/health";
+import { Watched, WatchState } from "./observe/health";
 import { printable, tell } from "./observe/journal";
 import { create_asks } from "./request/ask";
 import * as phases from "./request/phases";
@@ -18,10 +18,16 @@ import { Router } from "./request/phases";
 import { in_flight } from "./request/state";
 import * as tries from "./request/tries";
 import { Dicts, open } from "./route/dict";
+import { held } from "./route/guard";
 import { create as create_lookup, Lookup } from "./route/lookup";
+import { count as count_names } from "./route/names";
+import { create as create_overseer, tick as oversee } from "./route/overseer";
+import { create as create_watch, lag_of, mode_of } from "./route/watch";
 import { parse_key_format } from "./schema/keys";
 import { Problem } from "./schema/record";
+import { LOOK_EVERY } from "./store/lease";
 import { ping } from "./store/redis";
+import { read as read_trust } from "./store/trust";
 
 const VERSION = "0.1.0";
 /** ngx_lua 0.10.28, OpenResty 1.27.1.2: the first whose balancer keeps connections as this module needs it. */
@@ -59,6 +65,22 @@ function report_problem(dicts: Dicts, name: string, problem: Problem): void {
       `[switchboard] skipped in ${printable(where)}: "${printable(problem.value)}": ${printable(problem.reason)}`,
     );
   }
+}
+
+function watch_state(dicts: Dicts): WatchState {
+  const [mode, reason] = mode_of(dicts.state);
+  const loss = held(dicts.state);
+  const trust = { epoch: 0, healthy: false, distrusted: 0, complete: false };
+  read_trust(dicts.state, trust);
+  return {
+    mode: mode === "tracking" && !trust.healthy ? "none" : mode,
+    reason,
+    lag: lag_of(dicts.state),
+    routes: count_names(dicts.names),
+    held: loss !== undefined ? loss.count : 0,
+    held_of: loss !== undefined ? loss.known : 0,
+    complete: trust.complete,
+  };
 }
 
 function create_router(config: Config, dicts: Dicts): Router {
@@ -108,6 +130,7 @@ function configure(options?: Record<string, unknown>): void {
       switchboard_names: dicts.names,
     },
     drain_file: config.drain_file,
+    watch: () => watch_state(dicts),
   };
 }
 
@@ -138,6 +161,10 @@ function start(): void {
       look_at_redis(active);
     }
   });
+  const { dicts, loader } = active.lookup;
+  const overseer = create_overseer(create_watch(active.config, loader.format, dicts, loader));
+  oversee(overseer, false);
+  ngx.timer.every(LOOK_EVERY, (premature) => oversee(overseer, premature));
   if (ngx.worker.id() === 0) {
     ngx.timer.at(0, (premature) => {
       if (!premature) {

@@ -93,6 +93,28 @@ function parse_secret(value: unknown): Parsed<string> {
   return parse_text(value);
 }
 
+function choice(name: string, initial: string, allowed: string[], describe: string): Option {
+  const parse = (value: unknown): Parsed<string> => {
+    for (const one of allowed) {
+      if (value === one) {
+        return $multi(one, undefined);
+      }
+    }
+    return $multi(undefined, `must be one of ${table.concat(allowed, ", ")}`);
+  };
+  return { name, default: initial, parse, describe };
+}
+
+/** Percent, with or without the sign. */
+function parse_share(value: unknown): Parsed<number> {
+  const [digits] = string.match(tostring(value), "^(%d+)%%?$");
+  const share = tonumber(digits);
+  if (share === undefined || share < 1 || share > 100) {
+    return $multi(undefined, "must be a share from 1% to 100%");
+  }
+  return $multi(share / 100, undefined);
+}
+
 function occurrences(text: string, word: string): number {
   let found = 0;
   let [at] = string.find(text, word, 1, true);
@@ -185,6 +207,24 @@ const OPTIONS: Option[] = [
     secret: true,
     describe: "key of the session cookies, the same on all routers; a fixed one when not set",
   },
+  choice(
+    "watch",
+    "auto",
+    ["auto", "tracking", "notifications", "off"],
+    "how Redis tells of changes: client tracking, else keyspace notifications; else, and with `off`, `ttl` alone",
+  ),
+  boolean(
+    "preload",
+    "off",
+    "whether all routes are read at the start; unknown hosts are then answered without a question",
+  ),
+  {
+    name: "guard_share",
+    default: "50%",
+    parse: parse_share,
+    describe: "when more than this share of the routes is gone at once, they are held, not believed gone",
+  },
+  time("guard_hold", "60m", 0, 365 * A_DAY, "how long they are held; 0: until they are released"),
   count("tries", "0", 0, 100, "instances a request may try; 0: three, or as many as there are"),
   time("connect_timeout", "3s", A_MILLISECOND, A_DAY, "how long connecting to an instance may take"),
   time("send_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may take no byte"),

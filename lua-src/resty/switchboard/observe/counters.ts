@@ -27,6 +27,8 @@ const SERIES = [
   "switchboard_stale_connections_total",
   "switchboard_bad_values_total",
   "switchboard_load_failures_total",
+  "switchboard_watch_changes_total",
+  "switchboard_watch_connects_total",
   'switchboard_lookups_total{cache="worker"}',
   'switchboard_lookups_total{cache="shared"}',
 ] as const;

@@ -9,6 +9,7 @@ import { each, total_in_flight } from "./counters";
 const STARTED = "started";
 /** Below this share of free room a dict is said to be nearly full. */
 const SCARCE = 0.05;
+const MODES = ["tracking", "notifications", "ttl", "none"];
 
 /** The state dict and those whose room is watched, by name. */
 export interface Watched {
@@ -16,6 +17,26 @@ export interface Watched {
   dicts: Record<string, NgxSharedDict>;
   /** Its existence means that this node is about to stop. */
   drain_file: string | undefined;
+  /** What the watch of Redis has to say. */
+  watch: (this: void) => WatchState;
+}
+
+/** How this node hears of changes, and what it holds against them. */
+export interface WatchState {
+  /** `tracking`, `notifications`, `ttl` or `none`. */
+  mode: string;
+  /** Why it is not the best. */
+  reason: string;
+  /** Seconds that a change waited lately before it was read. */
+  lag: number;
+  /** Routes that this node knows. */
+  routes: number;
+  /** Routes that are gone from Redis and held. */
+  held: number;
+  /** Of so many. */
+  held_of: number;
+  /** All routes stand in the dict. */
+  complete: boolean;
 }
 
 /** Notes whether Redis answered just now. The first note ends the starting phase. */
@@ -53,6 +74,15 @@ function state_lines(watched: Watched): string[] {
   if (since !== undefined) {
     const seconds = math.floor(ngx.now() - since);
     lines.push(`degraded: redis has been unreachable for ${seconds} s; known routes are served`);
+  }
+  const watch = watched.watch();
+  if (watch.held > 0) {
+    lines.push(
+      `degraded: ${watch.held} of ${watch.held_of} routes are gone from Redis at once and are held; SET switchboard:wiped <unix time> if they were meant to go`,
+    );
+  }
+  if (since === undefined && watch.mode === "none" && watch.reason !== "") {
+    lines.push(`degraded: nobody watches Redis, changes are seen after ttl: ${watch.reason}`);
   }
   for (const [name, dict] of pairs(watched.dicts)) {
     if (dict.free_space() < dict.capacity() * SCARCE) {
@@ -102,6 +132,19 @@ function metrics(watched: Watched): void {
   lines.push(`switchboard_in_flight ${total_in_flight(watched.state)}`);
   lines.push("# TYPE switchboard_redis_up gauge");
   lines.push(`switchboard_redis_up ${since === undefined ? 1 : 0}`);
+  const watch = watched.watch();
+  lines.push("# TYPE switchboard_watch gauge");
+  for (const mode of MODES) {
+    lines.push(`switchboard_watch{mode="${mode}"} ${mode === watch.mode ? 1 : 0}`);
+  }
+  lines.push("# TYPE switchboard_watch_lag_seconds gauge");
+  lines.push(`switchboard_watch_lag_seconds ${string.format("%.3f", watch.lag)}`);
+  lines.push("# TYPE switchboard_routes gauge");
+  lines.push(`switchboard_routes ${watch.routes}`);
+  lines.push("# TYPE switchboard_routes_held gauge");
+  lines.push(`switchboard_routes_held ${watch.held}`);
+  lines.push("# TYPE switchboard_routes_complete gauge");
+  lines.push(`switchboard_routes_complete ${watch.complete ? 1 : 0}`);
   lines.push("# TYPE switchboard_dict_free_bytes gauge");
   for (const [name, dict] of pairs(watched.dicts)) {
     lines.push(`switchboard_dict_free_bytes{dict="${name}"} ${string.format("%d", dict.free_space())}`);

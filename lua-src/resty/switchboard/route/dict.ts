@@ -15,6 +15,10 @@ export interface Stored {
   fresh: number;
   /** The last good instances, kept for a moment after Redis said that there are none. */
   held: boolean;
+  /** The epoch in which the load began; see store/trust. */
+  epoch: number;
+  /** What route/fence said before the load began. */
+  stamp: number;
   /** Its number in the list of all names; undefined: it has none yet. */
   slot?: number;
   /** `lives` and `body` in one string: equal text means equal routes. */
@@ -26,6 +30,9 @@ export interface Stored {
 /** Where the exact name is unknown. */
 export interface Match {
   loaded: number;
+  epoch: number;
+  /** What route/fence said of the host and its patterns before the load began. */
+  stamp: number;
   /** The pattern that knows the host; empty: nobody does. */
   pattern: string;
 }
@@ -67,11 +74,16 @@ function read_route(dicts: Dicts, name: string): Stored | undefined {
   const text = value as string;
   const [head_end] = string.find(text, "\n", 1, true);
   const [lives_end] = string.find(text, "\n", head_end! + 1, true);
-  const [loaded, fresh, slot, mark] = string.match(text, "^(%S+) (%S+) (%d+)(.-)\n");
+  const [loaded, fresh, slot, epoch, stamp, mark] = string.match(
+    text,
+    "^(%S+) (%S+) (%d+) (%d+) (%d+)(.-)\n",
+  );
   return {
     loaded: tonumber(loaded)!,
     fresh: tonumber(fresh)!,
     held: mark === " h",
+    epoch: tonumber(epoch)!,
+    stamp: tonumber(stamp)!,
     slot: tonumber(slot),
     text: string.sub(text, head_end! + 1),
     lives: string.sub(text, head_end! + 1, lives_end! - 1),
@@ -101,7 +113,15 @@ function write_route(
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
   stored.slot = slot_of(dicts, name, stored);
   const mark = stored.held ? " h" : "";
-  const head = string.format("%.3f %.3g %d%s", stored.loaded, stored.fresh, stored.slot, mark);
+  const head = string.format(
+    "%.3f %.3g %d %d %d%s",
+    stored.loaded,
+    stored.fresh,
+    stored.slot,
+    stored.epoch,
+    stored.stamp,
+    mark,
+  );
   const [ok, err, forcible] = dicts.routes.set(name, `${head}\n${stored.text}`);
   if (!ok) {
     return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
@@ -126,18 +146,33 @@ function read_match(dicts: Dicts, name: string): Match | undefined {
   if (value === undefined) {
     return undefined;
   }
-  const [loaded, pattern] = string.match(value as string, "^(%S+) (.*)$");
-  return { loaded: tonumber(loaded)!, pattern: pattern! };
+  const [loaded, epoch, stamp, pattern] = string.match(value as string, "^(%S+) (%d+) (%d+) (.*)$");
+  return {
+    loaded: tonumber(loaded)!,
+    epoch: tonumber(epoch)!,
+    stamp: tonumber(stamp)!,
+    pattern: pattern!,
+  };
 }
 
 /** @param lifetime seconds after which the dict itself forgets it; 0: when it needs the room */
 function write_match(dicts: Dicts, name: string, match: Match, lifetime: number): void {
   // A failed write only costs the next request of this host another look into Redis.
-  dicts.matches.set(name, string.format("%.3f %s", match.loaded, match.pattern), lifetime);
+  dicts.matches.set(
+    name,
+    string.format("%.3f %d %d %s", match.loaded, match.epoch, match.stamp, match.pattern),
+    lifetime,
+  );
+}
+
+/** The pool that a stored route points to. */
+function pool_of(stored: Stored): string | undefined {
+  const [pool] = string.match(stored.body, "^[^\n]* p(@%S+)");
+  return pool;
 }
 
 function delete_match(dicts: Dicts, name: string): void {
   dicts.matches.delete(name);
 }
 
-export { delete_match, delete_route, open, read_match, read_route, write_match, write_route };
+export { delete_match, delete_route, open, pool_of, read_match, read_route, write_match, write_route };

@@ -10,14 +10,24 @@ import { KeyFormat } from "../schema/keys";
 import { Problem } from "../schema/record";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
+import { read as read_trust, Trust } from "../store/trust";
 import { decode } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
 import { compile, Entry } from "./entry";
-import { create as create_loader, load, Loader } from "./loader";
+import { match_stamp } from "./fence";
+import { patterns } from "./host";
+import { create as create_loader, is_current, is_current_match, load, Loader, LONGEST_FRESH } from "./loader";
 import * as recent from "./recent";
 import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
-import { cache_of, create as create_cache, look_at_generation, Slot, WorkerCache } from "./worker_cache";
+import {
+  cache_of,
+  create as create_cache,
+  look_at_generation,
+  note_pool,
+  Slot,
+  WorkerCache,
+} from "./worker_cache";
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
@@ -41,6 +51,9 @@ export interface Lookup {
   cache: WorkerCache;
   /** Where the last route was found that was not in the worker cache; a caller that notes it clears it. */
   found_in: FoundIn | undefined;
+  /** How far what was read may be trusted, as it was in the tick `trust_tick`. */
+  trust: Trust;
+  trust_tick: number;
   /** Worker-cache hits and misses since the start. */
   hits: number;
   misses: number;
@@ -61,6 +74,30 @@ function is_same(entry: Entry, text: string, now: number, expire: boolean): bool
   );
 }
 
+/** While the watch is healthy an entry ages slowly, and each at a time of its own. */
+function watched_age(name: string, fresh: number): number {
+  return fresh < LONGEST_FRESH ? fresh : fresh * (0.75 + (ngx.crc32_short(name) % 1000) / 2000);
+}
+
+/** ngx.now() until which what was read needs no second look. */
+function fresh_until(lookup: Lookup, name: string, loaded: number, fresh: number, epoch: number): number {
+  const trust = lookup.trust;
+  if (trust.healthy && epoch === trust.epoch) {
+    return loaded + watched_age(name, fresh);
+  }
+  return loaded + math.min(lookup.config.ttl, fresh);
+}
+
+/**
+ * ngx.now() until which it is served while it is read again; later a request waits. What a watch had kept
+ * until a moment ago is old only since then.
+ */
+function stale_until(lookup: Lookup, fresh_end: number, epoch: number): number {
+  const { ttl, stale_while_refresh } = lookup.config;
+  const watched = epoch > 0 ? lookup.trust.distrusted + ttl : 0;
+  return math.max(fresh_end, watched) + stale_while_refresh;
+}
+
 /** Puts a stored route into the worker cache; compiles it only if it is another than the one there. */
 function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_at: number): Entry {
   const cache = cache_of(lookup.cache, name);
@@ -72,8 +109,16 @@ function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_
     // Invalid but equal: it became what it was again.
     before.valid = true;
     entry = before;
+    const pool = dict.pool_of(stored);
+    if (pool !== undefined) {
+      note_pool(lookup.cache, pool, entry);
+    }
   } else {
     entry = compile(lookup.config, name, stored.text, decode(stored.body, stored.lives), now, expire, before);
+    const pool = dict.pool_of(stored);
+    if (pool !== undefined) {
+      note_pool(lookup.cache, pool, entry);
+    }
   }
   const look_again = entry.lapsed === "dropped" ? now + RECHECK_LAPSED : check_at;
   const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };
@@ -90,11 +135,12 @@ function is_too_stale(lookup: Lookup, loaded: number, now: number): boolean {
 
 /** Serves a stored route by its age; may wait for a load. */
 function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found {
-  const age = now - stored.loaded;
-  if (age < stored.fresh) {
-    return $multi(adopt(lookup, name, stored, now, stored.loaded + stored.fresh), undefined, undefined);
+  const fresh_end = fresh_until(lookup, name, stored.loaded, stored.fresh, stored.epoch);
+  const current = is_current(lookup.dicts, name, stored);
+  if (current && now < fresh_end) {
+    return $multi(adopt(lookup, name, stored, now, fresh_end), undefined, undefined);
   }
-  if (age < stored.fresh + lookup.config.stale_while_refresh) {
+  if (current && now < stale_until(lookup, fresh_end, stored.epoch)) {
     enqueue(lookup.queue, name);
     return $multi(adopt(lookup, name, stored, now, now + RECHECK), undefined, undefined);
   }
@@ -117,7 +163,8 @@ function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found
 function serve_loaded(lookup: Lookup, name: string, stored: Stored | undefined, pattern: string): Found {
   const now = ngx.now();
   if (stored !== undefined) {
-    const check_at = math.max(stored.loaded + stored.fresh, now + 0.001);
+    const fresh_end = fresh_until(lookup, name, stored.loaded, stored.fresh, stored.epoch);
+    const check_at = math.max(fresh_end, now + 0.001);
     const entry = adopt(lookup, name, stored, now, check_at);
     lookup.found_in = "redis";
     return $multi(entry, undefined, undefined);
@@ -125,7 +172,8 @@ function serve_loaded(lookup: Lookup, name: string, stored: Stored | undefined, 
   if (pattern === "") {
     return $multi(undefined, "unknown_route", undefined);
   }
-  recent.set(lookup.cache.matched, name, { pattern, check_at: now + lookup.config.ttl });
+  const check_at = fresh_until(lookup, name, now, LONGEST_FRESH, lookup.trust.epoch);
+  recent.set(lookup.cache.matched, name, { pattern, check_at });
   return find_pattern(lookup, name, pattern, now);
 }
 
@@ -174,37 +222,60 @@ function find_pattern(lookup: Lookup, name: string, pattern: string, now: number
 }
 
 function serve_match(lookup: Lookup, name: string, match: Match, now: number): Found {
-  const { ttl, stale_while_refresh } = lookup.config;
-  const age = now - match.loaded;
-  if (age >= ttl + stale_while_refresh && reachable()) {
+  const fresh_end = fresh_until(lookup, name, match.loaded, LONGEST_FRESH, match.epoch);
+  if (now >= stale_until(lookup, fresh_end, match.epoch) && reachable()) {
     const [loaded] = load(lookup.loader, name, lookup.config.load_timeout);
     if (loaded !== undefined) {
       return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
     }
   }
-  if (age >= ttl) {
+  if (now >= fresh_end) {
     enqueue(lookup.queue, name);
   }
-  const check_at = age < ttl ? match.loaded + ttl : now + RECHECK;
+  const check_at = now < fresh_end ? fresh_end : now + RECHECK;
   recent.set(lookup.cache.matched, name, { pattern: match.pattern, check_at });
   return find_pattern(lookup, name, match.pattern, now);
 }
 
+/** A host that stands in no dict while all that Redis has does. */
+function find_complete(lookup: Lookup, name: string, now: number): Found {
+  const candidates = patterns(name);
+  const stamp = match_stamp(lookup.dicts.state, name, candidates);
+  for (const pattern of candidates) {
+    if (dict.read_route(lookup.dicts, pattern) !== undefined) {
+      const match: Match = { loaded: now, epoch: lookup.trust.epoch, stamp, pattern };
+      dict.write_match(lookup.dicts, name, match, 0);
+      return serve_match(lookup, name, match, now);
+    }
+  }
+  return $multi(undefined, "unknown_route", undefined);
+}
+
 function find_slowly(lookup: Lookup, name: string, now: number): Found {
   lookup.misses += 1;
+  if (lookup.trust_tick !== now) {
+    lookup.trust_tick = now;
+    read_trust(lookup.dicts.state, lookup.trust);
+  }
   const stored = dict.read_route(lookup.dicts, name);
   if (stored !== undefined) {
     return serve(lookup, name, stored, now);
   }
   const match = dict.read_match(lookup.dicts, name);
-  if (match !== undefined) {
+  if (match !== undefined && (is_current_match(lookup.dicts, name, match) || !reachable())) {
     if (match.pattern === "") {
       return $multi(undefined, "unknown_route", undefined);
     }
     return serve_match(lookup, name, match, now);
   }
+  if (match === undefined && lookup.trust.complete) {
+    return find_complete(lookup, name, now);
+  }
   const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
   if (loaded === undefined) {
+    if (match !== undefined && match.pattern !== "") {
+      return serve_match(lookup, name, match, now);
+    }
     return $multi(undefined, "store_unreachable", err);
   }
   return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
@@ -266,7 +337,9 @@ function create(
     dicts,
     loader,
     queue,
-    cache: create_cache(dicts.state, config.worker_cache),
+    cache: create_cache(dicts.state, config.worker_cache, config.ttl / 2),
+    trust: { epoch: 0, healthy: false, distrusted: 0, complete: false },
+    trust_tick: 0,
     found_in: undefined,
     hits: 0,
     misses: 0,

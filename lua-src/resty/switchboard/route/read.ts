@@ -14,6 +14,8 @@ export interface Source {
   last: RouteOptions | undefined;
   /** ngx.now() at which the answer must stand. */
   deadline: number;
+  /** The counter of a pool, to be taken before it is read. */
+  stamp: (this: void, pool: string) => number;
 }
 
 /** What Redis says. */
@@ -22,6 +24,8 @@ export interface Answer {
   record: RouteRecord | undefined;
   /** The first known one of the patterns asked for, when the name is unknown; empty: none. */
   pattern: string;
+  /** The stamp of the pool that was followed; 0: there is none. */
+  pool_stamp: number;
 }
 
 /** One round trip: the name, and which of the patterns in `ask` are known. */
@@ -56,15 +60,16 @@ function read_name(
       }
     }
   }
-  return $multi({ record, pattern: known_pattern }, undefined);
+  return $multi({ record, pattern: known_pattern, pool_stamp: 0 }, undefined);
 }
 
 /** Puts a pool's instances in the place of the route's own; one hop. */
-function follow_pool(source: Source, record: RouteRecord): string | undefined {
+function follow_pool(source: Source, found: Answer, record: RouteRecord): string | undefined {
   const pool = record.options.pool;
   if (pool === undefined) {
     return undefined;
   }
+  found.pool_stamp = source.stamp(pool);
   const [answer, err] = read_name(source, pool, undefined, []);
   if (answer === undefined) {
     return err;
@@ -103,7 +108,7 @@ function read_route(
   if (answer === undefined) {
     return $multi(undefined, err);
   }
-  const pool_err = answer.record !== undefined ? follow_pool(source, answer.record) : undefined;
+  const pool_err = answer.record !== undefined ? follow_pool(source, answer, answer.record) : undefined;
   if (pool_err !== undefined) {
     return $multi(undefined, pool_err);
   }

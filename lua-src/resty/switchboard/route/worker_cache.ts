@@ -24,8 +24,11 @@ export interface Matched {
 
 export interface WorkerCache {
   state: NgxSharedDict;
+  distrust_within: number;
   /** Routes of exact names. */
   routes: Recent<Slot>;
+  /** Entries by the pool that they point to; it holds none of them alive. */
+  pools: LuaTable<string, LuaSet<Entry>>;
   /** Routes of patterns. Apart, so that hosts evict none of them. */
   patterns: Recent<Slot>;
   /** Apart from the routes, so that a flood of hosts under a wildcard evicts none of them. */
@@ -47,7 +50,62 @@ function cache_of(cache: WorkerCache, name: string): Recent<Slot> {
   return string.byte(name) === STAR ? cache.patterns : cache.routes;
 }
 
+const AT = 64;
+/** A change that is no name's: what all workers have read needs a second look. */
+const EVERYTHING = "!";
+const WEAK = { __mode: "k" } as LuaMetatable<LuaSet<Entry>>;
+
+/** Remembers which entries are to be dropped with a pool. */
+function note_pool(cache: WorkerCache, pool: string, entry: Entry): void {
+  let entries = cache.pools.get(pool) as LuaSet<Entry> | undefined;
+  if (entries === undefined) {
+    entries = setmetatable(new LuaSet<Entry>(), WEAK);
+    cache.pools.set(pool, entries);
+  }
+  entries.add(entry);
+}
+
+function drop_pool(cache: WorkerCache, pool: string): void {
+  const entries = cache.pools.get(pool) as LuaSet<Entry> | undefined;
+  if (entries !== undefined) {
+    for (const entry of entries) {
+      entry.valid = false;
+    }
+    cache.pools.delete(pool);
+  }
+}
+
+function distrust_slots<T extends { check_at: number }>(
+  slots: LuaTable<string, T>,
+  now: number,
+  within: number,
+): void {
+  for (const [, slot] of pairs(slots)) {
+    slot.check_at = math.min(slot.check_at, now + math.random() * within);
+  }
+}
+
+/** All that is there goes on being served, and is looked up again one after the other. */
+function distrust(cache: WorkerCache, now: number): void {
+  const within = cache.distrust_within;
+  for (const slots of [cache.routes, cache.patterns]) {
+    distrust_slots(slots.young, now, within);
+    distrust_slots(slots.old, now, within);
+  }
+  distrust_slots(cache.matched.young, now, within);
+  distrust_slots(cache.matched.old, now, within);
+}
+
 function drop(cache: WorkerCache, name: string): void {
+  const first = string.byte(name);
+  if (first === AT) {
+    drop_pool(cache, name);
+    return;
+  }
+  if (first === STAR) {
+    // Any host may belong to it, or to nobody any more.
+    recent.clear(cache.matched);
+  }
   const slot = recent.get(cache_of(cache, name), name);
   if (slot !== undefined) {
     slot.entry.valid = false;
@@ -68,7 +126,11 @@ function catch_up(cache: WorkerCache, now: number, generation: number): void {
     drop_everything(cache);
   }
   for (const name of changes.names) {
-    drop(cache, name);
+    if (name === EVERYTHING) {
+      distrust(cache, now);
+    } else {
+      drop(cache, name);
+    }
   }
   cache.generation = changes.generation;
   if (changes.generation === generation) {
@@ -91,10 +153,15 @@ function look_at_generation(cache: WorkerCache, now: number): void {
   }
 }
 
-/** @param names kept in each of the three caches */
-function create(state: NgxSharedDict, names: number): WorkerCache {
+/**
+ * @param names kept in each of the three caches
+ * @param distrust_within seconds over which second looks are spread
+ */
+function create(state: NgxSharedDict, names: number, distrust_within: number): WorkerCache {
   return {
     state,
+    distrust_within,
+    pools: new LuaTable(),
     routes: recent.create(names),
     patterns: recent.create(names),
     matched: recent.create(names),
@@ -104,4 +171,4 @@ function create(state: NgxSharedDict, names: number): WorkerCache {
   };
 }
 
-export { cache_of, create, look_at_generation };
+export { cache_of, create, EVERYTHING, look_at_generation, note_pool };

@@ -115,15 +115,19 @@ function prepare(client: Redis, config: Config, deadline: number): Opened {
   return $multi({ client, reused: false }, undefined);
 }
 
-/** @param address of the server; undefined for its unix socket */
-function connect(config: Config, address: string | undefined, deadline: number): Opened {
+/**
+ * @param address of the server; undefined for its unix socket
+ * @param alone see `open`
+ */
+function connect(config: Config, address: string | undefined, deadline: number, alone: boolean): Opened {
   const target = config.redis_url;
   const [client, err] = redis.new();
   if (client === undefined) {
     return $multi(undefined, err);
   }
   wait_until(client, deadline);
-  const options = { pool: target.pool, pool_size: MOST_CONNECTIONS, backlog: MOST_IN_LINE };
+  const shared = { pool: target.pool, pool_size: MOST_CONNECTIONS, backlog: MOST_IN_LINE };
+  const options = alone ? { pool: `${target.pool} alone` } : shared;
   if (address === undefined) {
     const [reached, problem] = client.connect(`unix:${target.path!}`, options);
     if (reached === undefined) {
@@ -139,7 +143,7 @@ function connect(config: Config, address: string | undefined, deadline: number):
 }
 
 /** Tries each address of the server's name in turn: of a name with IPv4 and IPv6 often one is listened on. */
-function connect_by_name(config: Config, deadline: number): Opened {
+function connect_by_name(config: Config, deadline: number, alone: boolean): Opened {
   const [addresses, unresolved] = resolve(config.redis_url.host, config, deadline);
   if (addresses === undefined) {
     return $multi(undefined, unresolved);
@@ -149,7 +153,7 @@ function connect_by_name(config: Config, deadline: number): Opened {
     // A silent address must leave time for those behind it.
     const now = ngx.now();
     const share = now + (deadline - now) / (addresses.length - i + 1);
-    const [connection, err] = connect(config, addresses[i - 1]!, share);
+    const [connection, err] = connect(config, addresses[i - 1]!, share, alone);
     if (connection !== undefined) {
       return $multi(connection, undefined);
     }
@@ -162,13 +166,14 @@ function connect_by_name(config: Config, deadline: number): Opened {
  * A connection that is ready for commands. Yields.
  *
  * @param deadline ngx.now() until which it must be there
+ * @param alone a new one outside of the pool, for who keeps it for long; `discard` it, never `keep` it
  * @returns nil and why not, without secrets
  */
-function open(config: Config, deadline: number): Opened {
+function open(config: Config, deadline: number, alone = false): Opened {
   if (config.redis_url.path !== undefined) {
-    return connect(config, undefined, deadline);
+    return connect(config, undefined, deadline, alone);
   }
-  return connect_by_name(config, deadline);
+  return connect_by_name(config, deadline, alone);
 }
 
 /** Gives a connection back, all of whose replies were read. */

@@ -1,0 +1,168 @@
+/**
+ * Visits all names after something may have been missed: each is read again, and only when all were is it
+ * decided whether those that are gone are believed gone.
+ *
+ * In batches, some reads side by side, so that no request waits for more than one batch.
+ */
+
+import { transaction } from "../store/redis";
+import { epoch_of, evictions, note_complete } from "../store/trust";
+import { KeyFormat } from "../schema/keys";
+import { name_of_key, prefixes } from "../schema/watched";
+import * as dict from "./dict";
+import { load, Loaded, Loader } from "./loader";
+import * as names from "./names";
+
+/** Names that are read side by side. */
+const BATCH = 8;
+/** Keys that Redis is asked to look at in one step of a SCAN. */
+const SCAN_COUNT = 200;
+/** Seconds that one name may take. */
+const PATIENCE = 2;
+/** Seconds between two batches. */
+const BREATH = 0.001;
+const AT = 64;
+
+export interface Tally {
+  known: number;
+  gone: number;
+  /** The look could not be ended. */
+  failed: string | undefined;
+}
+
+function read_one(loader: Loader, name: string, tally: Tally): void {
+  const [ok, loaded, err] = pcall(load, loader, name, PATIENCE);
+  if (!ok || loaded === undefined) {
+    tally.failed = tostring(ok ? err : loaded);
+  } else if (string.byte(name) !== AT) {
+    tally.known += 1;
+    if ((loaded as unknown as Loaded).missing) {
+      tally.gone += 1;
+    }
+  }
+}
+
+/** Reads names side by side, and lets others run in between. Yields. */
+function read_batch(loader: Loader, batch: string[], tally: Tally): void {
+  const threads: NgxThread[] = [];
+  for (const name of batch) {
+    const [thread] = ngx.thread.spawn(read_one, loader, name, tally);
+    threads.push(thread);
+  }
+  for (const thread of threads) {
+    ngx.thread.wait(thread);
+  }
+  ngx.sleep(BREATH);
+}
+
+/**
+ * Reads every known name again that was not read in this epoch. Yields.
+ *
+ * @param goes_on false once the worker that does this may no longer
+ */
+function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boolean): Tally {
+  const { dicts } = loader;
+  const tally: Tally = { known: 0, gone: 0, failed: undefined };
+  let batch: string[] = [];
+  let slot = 1;
+  while (slot <= names.last_slot(dicts.names) && tally.failed === undefined) {
+    const name = names.at(dicts.names, slot);
+    const stored = name !== undefined ? dict.read_route(dicts, name) : undefined;
+    if (name !== undefined && (stored === undefined || stored.slot !== slot)) {
+      // Evicted, or twice in the list.
+      names.remove(dicts.names, slot, name);
+    } else if (name !== undefined && stored !== undefined && stored.epoch === epoch) {
+      tally.known += string.byte(name) === AT ? 0 : 1;
+    } else if (name !== undefined) {
+      batch.push(name);
+    }
+    slot += 1;
+    if (batch.length >= BATCH) {
+      read_batch(loader, batch, tally);
+      batch = [];
+      if (!goes_on() || epoch_of(dicts.state) !== epoch) {
+        tally.failed = "overtaken";
+      }
+    } else if (slot % 256 === 0) {
+      ngx.sleep(BREATH);
+    }
+  }
+  read_batch(loader, batch, tally);
+  return tally;
+}
+
+/** The names behind some keys that are not in the dict yet. */
+function unread(loader: Loader, format: KeyFormat, keys: string[]): string[] {
+  const found: string[] = [];
+  const seen = new LuaSet<string>();
+  for (const key of keys) {
+    const name = name_of_key(format, key);
+    if (name !== undefined && !seen.has(name) && string.byte(name) !== AT) {
+      seen.add(name);
+      const [stored] = loader.dicts.routes.get(name);
+      if (stored === undefined) {
+        found.push(name);
+      }
+    }
+  }
+  return found;
+}
+
+function read_names(loader: Loader, found: string[], tally: Tally): void {
+  let batch: string[] = [];
+  for (const name of found) {
+    batch.push(name);
+    if (batch.length >= BATCH) {
+      read_batch(loader, batch, tally);
+      batch = [];
+    }
+  }
+  read_batch(loader, batch, tally);
+}
+
+/**
+ * Reads all routes that stand in Redis. Afterwards, as long as the epoch lasts, a name that is not in the
+ * dict does not exist. Yields.
+ *
+ * @returns nil, or why it could not be done
+ */
+function read_everything(
+  loader: Loader,
+  format: KeyFormat,
+  epoch: number,
+  goes_on: (this: void) => boolean,
+): string | undefined {
+  const tally: Tally = { known: 0, gone: 0, failed: undefined };
+  const { state } = loader.dicts;
+  const before = evictions(state);
+  for (const prefix of prefixes(format, [])) {
+    const [literal] = string.gsub(prefix, "([%[%]*?\\])", "\\%1");
+    let cursor = "0";
+    do {
+      const [replies, err] = transaction(
+        loader.config,
+        [["SCAN", cursor, "MATCH", `${literal}*`, "COUNT", SCAN_COUNT]],
+        loader.config.redis_timeout,
+      );
+      const step = replies !== undefined ? (replies[0] as unknown as [string | false, string[]]) : undefined;
+      if (step === undefined || step[0] === false) {
+        return step !== undefined ? tostring(step[1]) : err;
+      }
+      cursor = tostring(step[0]);
+      read_names(loader, unread(loader, format, step[1]), tally);
+      if (!goes_on() || epoch_of(state) !== epoch) {
+        return "overtaken";
+      }
+    } while (cursor !== "0" && tally.failed === undefined);
+  }
+  if (tally.failed !== undefined) {
+    return tally.failed;
+  }
+  if (evictions(state) !== before) {
+    return "switchboard_routes has no room for all routes: make its lua_shared_dict larger";
+  }
+  note_complete(state, epoch);
+  return undefined;
+}
+
+export { check_all, read_everything };

@@ -1,0 +1,52 @@
+/**
+ * What a load has read is worth nothing if its name was changed while it read.
+ *
+ * Counters, never clocks: one of 4,096, by a hash of the name, steps whenever Redis says that a key of the
+ * name has changed. A load notes the counter before it asks and stores it with what it found; who reads it
+ * later compares. A counter that was lost makes everything under it differ, which costs a load.
+ */
+
+const COUNTERS = 4096;
+
+function counter(kind: string, name: string): string {
+  return kind + (ngx.crc32_short(name) % COUNTERS);
+}
+
+function value_of(state: NgxSharedDict, key: string): number {
+  const [value] = state.get(key);
+  return (value as number | undefined) ?? 0;
+}
+
+/** The name's keys have changed: loads that run began too early. */
+function bump(state: NgxSharedDict, name: string): void {
+  state.incr(counter("f:", name), 1, 0);
+}
+
+/** The counter of a name, to be taken before it is read. */
+function stamp(state: NgxSharedDict, name: string): number {
+  return value_of(state, counter("f:", name));
+}
+
+/** The counter of a route as a whole: its name, and the pool that it points to. */
+function route_stamp(state: NgxSharedDict, name: string, pool: string | undefined): number {
+  return stamp(state, name) + (pool !== undefined ? stamp(state, pool) : 0);
+}
+
+/** A pattern has become known, or unknown: hosts may belong elsewhere. */
+function bump_pattern(state: NgxSharedDict, pattern: string): void {
+  state.incr(counter("p:", pattern), 1, 0);
+}
+
+/**
+ * The counters on which it depends to whom a host belongs that has no route of its own. They only grow, so
+ * their sum stays the same only as long as none has moved.
+ */
+function match_stamp(state: NgxSharedDict, name: string, candidates: string[]): number {
+  let sum = stamp(state, name);
+  for (const i of $range(1, candidates.length)) {
+    sum += value_of(state, counter("p:", candidates[i - 1]!));
+  }
+  return sum;
+}
+
+export { bump, bump_pattern, match_stamp, route_stamp, stamp };

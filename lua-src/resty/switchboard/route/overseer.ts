@@ -1,0 +1,118 @@
+/**
+ * What the worker that watches does beside listening: after each break it has all names checked, decides
+ * what is believed gone, and reads all routes where `preload` asks for it.
+ */
+
+import { printable, tell } from "../observe/journal";
+import { wiped_at } from "../store/identity";
+import { holds } from "../store/lease";
+import { check_all, read_everything } from "./check";
+import { checked_epoch, Held, held, hold, is_mass, note_checked, release } from "./guard";
+import { tick as tick_watch, Watch } from "./watch";
+
+/** Seconds between two attempts that failed. */
+const AGAIN = 1;
+/** Seconds between two looks at what is held: it may have come back. */
+const HELD_AGAIN = 5;
+/** Seconds by which an operator's clock may be behind this node's. */
+const CLOCKS = 5;
+
+export interface Overseer {
+  watch: Watch;
+  /** A check runs in this worker. */
+  busy: boolean;
+  /** ngx.now() before which none is begun. */
+  next: number;
+}
+
+function create(watch: Watch): Overseer {
+  return { watch, busy: false, next: 0 };
+}
+
+function goes_on(overseer: Overseer): boolean {
+  return holds(overseer.watch.lease) && !ngx.worker.exiting();
+}
+
+/** Whether what is held may go: it was meant to, or was held for long enough. */
+function may_go(watch: Watch, since: number): boolean {
+  const { guard_hold } = watch.config;
+  if (guard_hold > 0 && ngx.time() - since >= guard_hold) {
+    tell(ngx.ERR, "guard over", "held routes are believed gone: guard_hold is over");
+    return true;
+  }
+  if (wiped_at(watch.config) + CLOCKS >= since) {
+    tell(ngx.NOTICE, "guard wiped", "held routes are believed gone: switchboard:wiped says so");
+    return true;
+  }
+  return false;
+}
+
+function say_held(loss: Held): void {
+  tell(
+    ngx.ERR,
+    "guard",
+    `${loss.count} of ${loss.known} routes are gone from Redis at once: they are held and served; if they were meant to go: SET switchboard:wiped <unix time>`,
+  );
+}
+
+/** Reads all names again and decides. Yields. */
+function check(overseer: Overseer): void {
+  const { watch } = overseer;
+  const { state } = watch.dicts;
+  const epoch = watch.epoch;
+  const going_on = (): boolean => goes_on(overseer);
+  const before = held(state);
+  const since = before !== undefined ? before.since : ngx.time();
+  const tally = check_all(watch.loader, epoch, going_on);
+  if (tally.failed !== undefined) {
+    if (tally.failed !== "overtaken") {
+      tell(ngx.WARN, "check", `could not check all routes, it is tried again: ${printable(tally.failed)}`);
+    }
+    return;
+  }
+  if (is_mass(watch.config, tally.gone, tally.known) && !may_go(watch, since)) {
+    hold(state, tally.gone, tally.known, since);
+    say_held({ count: tally.gone, known: tally.known, since });
+  } else {
+    release(state, epoch);
+    check_all(watch.loader, epoch, going_on);
+  }
+  if (checked_epoch(state) !== epoch && watch.config.preload) {
+    const err = read_everything(watch.loader, watch.format, epoch, going_on);
+    if (err !== undefined) {
+      tell(ngx.WARN, "preload", `not all routes are preloaded: ${printable(err)}`);
+      if (err === "overtaken") {
+        return;
+      }
+    }
+  }
+  note_checked(state, epoch);
+}
+
+function run(premature: boolean, overseer: Overseer): void {
+  if (!premature) {
+    const [ok, err] = pcall(check, overseer);
+    if (!ok) {
+      tell(ngx.ERR, "check failed", `the check of all routes failed: ${tostring(err)}`);
+    }
+  }
+  overseer.busy = false;
+  overseer.next = ngx.now() + (held(overseer.watch.dicts.state) !== undefined ? HELD_AGAIN : AGAIN);
+}
+
+/** Call it every `LOOK_EVERY` of store/lease in every worker; `exiting` when it is the last time. */
+function tick(overseer: Overseer, exiting: boolean): void {
+  const { watch } = overseer;
+  if (!tick_watch(watch, exiting) || overseer.busy || watch.epoch === 0) {
+    return;
+  }
+  const { state } = watch.dicts;
+  const due = checked_epoch(state) !== watch.epoch || held(state) !== undefined;
+  if (due && (ngx.now() >= overseer.next || watch.wiped)) {
+    watch.wiped = false;
+    const [started] = ngx.timer.at(0, run, overseer);
+    overseer.busy = started !== undefined;
+  }
+}
+
+export { create, tick };

@@ -1,0 +1,157 @@
+/**
+ * Reads again what Redis says has changed: soon, but one name no more often than every 50 ms, and always
+ * after its last change.
+ */
+
+/** Seconds between the beginnings of two reloads of a name. */
+const APART = 0.05;
+/** Reloads that run at a time. */
+const MOST_DRAINERS = 4;
+
+interface Due {
+  name: string;
+  at: number;
+}
+
+export interface Reloads {
+  /** Names in order; `first` is the next, `count` how many wait. */
+  ready: LuaTable<number, Due>;
+  first: number;
+  count: number;
+  /** Those that were read a moment ago, in order of their time. */
+  later: LuaTable<number, Due>;
+  later_first: number;
+  later_count: number;
+  later_runs: boolean;
+  waiting: LuaSet<string>;
+  /** True: it has changed again since its load began. */
+  running: LuaTable<string, boolean>;
+  /** When reloads began: of the last moment, and of the one before. */
+  young: LuaTable<string, number>;
+  old: LuaTable<string, number>;
+  turned: number;
+  drainers: number;
+  /** The longest that a name waited for its reload, in seconds, since this was last set to 0. */
+  lag: number;
+  run: (this: void, name: string) => void;
+}
+
+/** @param run loads one name; yields; must not raise */
+function create(run: (this: void, name: string) => void): Reloads {
+  return {
+    ready: new LuaTable(),
+    first: 1,
+    count: 0,
+    later: new LuaTable(),
+    later_first: 1,
+    later_count: 0,
+    later_runs: false,
+    waiting: new LuaSet(),
+    running: new LuaTable(),
+    young: new LuaTable(),
+    old: new LuaTable(),
+    turned: 0,
+    drainers: 0,
+    lag: 0,
+    run,
+  };
+}
+
+function note_begin(reloads: Reloads, name: string, now: number): void {
+  if (now - reloads.turned > APART) {
+    reloads.old = reloads.young;
+    reloads.young = new LuaTable();
+    reloads.turned = now;
+  }
+  reloads.young.set(name, now);
+}
+
+function take(reloads: Reloads): Due | undefined {
+  if (reloads.count === 0) {
+    return undefined;
+  }
+  const due = reloads.ready.get(reloads.first);
+  reloads.ready.delete(reloads.first);
+  reloads.first += 1;
+  reloads.count -= 1;
+  reloads.waiting.delete(due.name);
+  return due;
+}
+
+function drain(premature: boolean, reloads: Reloads): void {
+  let due = premature ? undefined : take(reloads);
+  while (due !== undefined) {
+    const name = due.name;
+    const now = ngx.now();
+    note_begin(reloads, name, now);
+    reloads.running.set(name, false);
+    reloads.run(name);
+    reloads.lag = math.max(reloads.lag, ngx.now() - due.at);
+    const changed = reloads.running.get(name);
+    reloads.running.delete(name);
+    if (changed) {
+      mark(reloads, name);
+    }
+    due = take(reloads);
+  }
+  reloads.drainers -= 1;
+}
+
+function add_ready(reloads: Reloads, due: Due): void {
+  reloads.ready.set(reloads.first + reloads.count, due);
+  reloads.count += 1;
+  if (reloads.drainers < MOST_DRAINERS) {
+    const [started] = ngx.timer.at(0, drain, reloads);
+    if (started !== undefined) {
+      reloads.drainers += 1;
+    }
+  }
+}
+
+function run_later(premature: boolean, reloads: Reloads): void {
+  reloads.later_runs = false;
+  if (premature) {
+    return;
+  }
+  const now = ngx.now() + 0.001;
+  while (reloads.later_count > 0 && reloads.later.get(reloads.later_first).at <= now) {
+    const due = reloads.later.get(reloads.later_first);
+    reloads.later.delete(reloads.later_first);
+    reloads.later_first += 1;
+    reloads.later_count -= 1;
+    add_ready(reloads, due);
+  }
+  if (reloads.later_count > 0) {
+    run_later_at(reloads, reloads.later.get(reloads.later_first).at);
+  }
+}
+
+function run_later_at(reloads: Reloads, at: number): void {
+  if (!reloads.later_runs) {
+    const [started] = ngx.timer.at(math.max(0, at - ngx.now()), run_later, reloads);
+    reloads.later_runs = started !== undefined;
+  }
+}
+
+/** A name's keys have changed. */
+function mark(reloads: Reloads, name: string): void {
+  if (reloads.waiting.has(name)) {
+    return;
+  }
+  if (reloads.running.get(name) !== undefined) {
+    reloads.running.set(name, true);
+    return;
+  }
+  reloads.waiting.add(name);
+  const now = ngx.now();
+  const began = reloads.young.get(name) ?? reloads.old.get(name);
+  if (began === undefined || now - began >= APART) {
+    add_ready(reloads, { name, at: now });
+    return;
+  }
+  reloads.later.set(reloads.later_first + reloads.later_count, { name, at: began + APART });
+  reloads.later_count += 1;
+  run_later_at(reloads, began + APART);
+}
+
+export { create, mark };

@@ -1,0 +1,284 @@
+/**
+ * The worker that holds the lease listens to what Redis says has changed, and brings it into the shared
+ * dicts; the other workers hear of it by the ring of changed names.
+ */
+
+import { Config } from "../config";
+import { count } from "../observe/counters";
+import { tell } from "../observe/journal";
+import { KeyFormat } from "../schema/keys";
+import { name_of_key, prefixes } from "../schema/watched";
+import { run_id, WIPED_KEY } from "../store/identity";
+import { create as create_lease, holds, Lease, look, release } from "../store/lease";
+import { close, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
+import { begin_epoch, confirm, lose } from "../store/trust";
+import { publish } from "./changes";
+import { Dicts } from "./dict";
+import { bump } from "./fence";
+import { load, Loader } from "./loader";
+import { create as create_reloads, mark, Reloads } from "./reload";
+import { EVERYTHING } from "./worker_cache";
+
+/** Seconds until a lost connection is made again. */
+const RETRY = 0.1;
+/** Seconds until a watch that was refused is asked for again: rights and settings change. */
+const ASK_AGAIN = 60;
+/** Seconds between two looks at who answers, where Redis tells nothing by itself. */
+const LOOK_EVERY = 1;
+/** Seconds that a reload may take. */
+const RELOAD_PATIENCE = 2;
+const MODE = "watch:mode";
+const LAG = "watch:lag";
+const STAR = 42;
+const AT = 64;
+
+export interface Watch {
+  config: Config;
+  format: KeyFormat;
+  dicts: Dicts;
+  loader: Loader;
+  lease: Lease;
+  reloads: Reloads;
+  prefixes: string[];
+  /** A session runs in this worker. */
+  running: boolean;
+  /** The epoch that this worker's watch hears all of; 0: it does not. */
+  hears: number;
+  /** The epoch that it began last, for who checks all names; 0: none. */
+  epoch: number;
+  /** `switchboard:wiped` was written. */
+  wiped: boolean;
+}
+
+/** What the node's watch is, for pages: `tracking`, `notifications`, `ttl` or `none`, and why. */
+function note_mode(watch: Watch, mode: string, reason: string): void {
+  watch.dicts.state.set(MODE, `${mode} ${reason}`);
+}
+
+/** @returns the mode and, where it is not the best, why */
+function mode_of(state: NgxSharedDict): LuaMultiReturn<[string, string]> {
+  const [text] = state.get(MODE);
+  const [mode, reason] = string.match(tostring(text ?? "none "), "^(%S+) (.*)$");
+  return $multi(mode ?? "none", reason ?? "");
+}
+
+/** The longest that a change waited lately before it was read, in seconds. */
+function lag_of(state: NgxSharedDict): number {
+  const [lag] = state.get(LAG);
+  return (lag as number | undefined) ?? 0;
+}
+
+/** What was read before needs a second look by everybody. */
+function new_epoch(watch: Watch): void {
+  watch.epoch = begin_epoch(watch.dicts.state);
+  if (watch.hears > 0) {
+    watch.hears = watch.epoch;
+    confirm(watch.dicts.state, watch.epoch);
+  }
+  publish(watch.dicts.state, EVERYTHING);
+}
+
+function stop_hearing(watch: Watch): void {
+  if (watch.hears > 0) {
+    watch.hears = 0;
+    lose(watch.dicts.state);
+    publish(watch.dicts.state, EVERYTHING);
+  }
+}
+
+/** Whether somebody on this node has asked for the name, or relies on its absence. */
+function matters(watch: Watch, name: string): boolean {
+  const first = string.byte(name);
+  if (watch.config.preload || first === STAR || first === AT) {
+    return true;
+  }
+  const [route] = watch.dicts.routes.get(name);
+  if (route !== undefined) {
+    return true;
+  }
+  const [match] = watch.dicts.matches.get(name);
+  return match !== undefined;
+}
+
+function take_in(watch: Watch, heard: Heard): void {
+  for (const key of heard.keys) {
+    if (key === WIPED_KEY) {
+      watch.wiped = true;
+    }
+    const name = name_of_key(watch.format, key);
+    if (name !== undefined) {
+      // Before anything else: what is being read right now is out of date.
+      bump(watch.dicts.state, name);
+      if (matters(watch, name)) {
+        mark(watch.reloads, name);
+      }
+    }
+  }
+  if (heard.keys.length > 0) {
+    count("switchboard_watch_changes_total", heard.keys.length);
+  }
+  if (heard.flushed) {
+    tell(ngx.ERR, "flushed", "Redis was flushed: what is known is served on until all of it was checked");
+    new_epoch(watch);
+  }
+}
+
+/** Hears until the connection breaks or the lease is another's. */
+function hear_on(watch: Watch, listener: Listener): string | undefined {
+  ngx.thread.spawn(keep_asking, listener, () => !ngx.worker.exiting() && holds(watch.lease));
+  while (!ngx.worker.exiting()) {
+    const [heard, err] = hear(listener);
+    if (heard === undefined) {
+      return err;
+    }
+    if (!holds(watch.lease)) {
+      return undefined;
+    }
+    take_in(watch, heard);
+  }
+  return undefined;
+}
+
+function listen_with(watch: Watch, listener: Listener, instead_of: string): void {
+  const { mode } = listener;
+  note_mode(watch, mode, instead_of);
+  tell(ngx.NOTICE, `watch ${mode}`, `watching ${watch.config.redis_url.label} by ${mode}`);
+  count("switchboard_watch_connects_total", 1);
+  // Notifications do not tell of a flush: routes age as without them.
+  watch.hears = mode === "tracking" ? 1 : 0;
+  new_epoch(watch);
+  const err = hear_on(watch, listener);
+  close(listener);
+  if (holds(watch.lease)) {
+    stop_hearing(watch);
+  } else {
+    watch.hears = 0;
+  }
+  if (err !== undefined) {
+    note_mode(watch, "none", err);
+    tell(ngx.ERR, `watch lost ${err}`, `lost the watch of ${watch.config.redis_url.label}: ${err}`);
+  }
+}
+
+/** Where Redis tells nothing by itself, at least another server behind the address is noticed. */
+function poll(watch: Watch, reason: string): void {
+  note_mode(watch, "ttl", reason);
+  new_epoch(watch);
+  const [until, was] = [ngx.now() + ASK_AGAIN, run_id(watch.config)];
+  let last = was;
+  let missed = false;
+  while (holds(watch.lease) && !ngx.worker.exiting() && (watch.config.watch === "off" || ngx.now() < until)) {
+    ngx.sleep(LOOK_EVERY);
+    const id = run_id(watch.config);
+    if (id !== undefined && (id !== last || missed)) {
+      if (last !== undefined) {
+        new_epoch(watch);
+      }
+      last = id;
+    }
+    missed = id === undefined;
+  }
+}
+
+function wanted_modes(watch: Watch): Mode[] {
+  const { watch: wanted } = watch.config;
+  return wanted === "auto" ? ["tracking", "notifications"] : wanted === "off" ? [] : [wanted];
+}
+
+/** One connection, or one reason why there is none. */
+function try_modes(watch: Watch): void {
+  const reasons: string[] = [];
+  if (watch.prefixes.length === 0) {
+    poll(watch, "keys may begin with anything: key_format has nothing before {name}");
+    return;
+  }
+  for (const mode of wanted_modes(watch)) {
+    const [listener, err, refused] = listen(watch.config, watch.prefixes, mode);
+    if (listener !== undefined) {
+      listen_with(watch, listener, table.concat(reasons, "; "));
+      return;
+    }
+    if (!refused) {
+      note_mode(watch, "none", err);
+      return;
+    }
+    reasons.push(`${mode}: ${err}`);
+  }
+  const reason = table.concat(reasons, "; ");
+  if (reason !== "") {
+    tell(ngx.WARN, "watch refused", `Redis tells of no changes, routes are read again every ttl: ${reason}`);
+  }
+  poll(watch, reason !== "" ? reason : "watch=off");
+}
+
+function start_session(watch: Watch, after: number): boolean {
+  const [started] = ngx.timer.at(after, session, watch);
+  return started !== undefined;
+}
+
+function session(premature: boolean, watch: Watch): void {
+  if (!premature && holds(watch.lease) && !ngx.worker.exiting()) {
+    const [ok, err] = pcall(try_modes, watch);
+    if (!ok) {
+      tell(ngx.ERR, "watch failed", `the watch failed: ${tostring(err)}`);
+    }
+  }
+  watch.hears = 0;
+  // nginx gives a timer's memory back when it ends: each connection has one of its own.
+  const again = !premature && holds(watch.lease) && !ngx.worker.exiting();
+  watch.running = again && start_session(watch, RETRY);
+}
+
+/**
+ * Call it every `LOOK_EVERY` of store/lease in every worker.
+ *
+ * @param exiting gives the lease back
+ * @returns whether this worker is the one that watches
+ */
+function tick(watch: Watch, exiting: boolean): boolean {
+  if (exiting) {
+    release(watch.lease);
+    return false;
+  }
+  if (!look(watch.lease)) {
+    return false;
+  }
+  if (!watch.running) {
+    watch.running = start_session(watch, 0);
+  }
+  if (watch.hears > 0) {
+    confirm(watch.dicts.state, watch.hears);
+  }
+  watch.dicts.state.set(LAG, watch.reloads.lag);
+  watch.reloads.lag = 0;
+  return true;
+}
+
+function create(config: Config, format: KeyFormat, dicts: Dicts, loader: Loader): Watch {
+  const reloads = create_reloads((name) => {
+    const [ok, loaded, err] = pcall(load, loader, name, RELOAD_PATIENCE);
+    if (!ok || loaded === undefined) {
+      const why = tostring(ok ? err : loaded);
+      tell(
+        ngx.ERR,
+        "reload",
+        `could not read what has changed, it is tried again at the next request: ${why}`,
+      );
+    }
+  });
+  return {
+    config,
+    format,
+    dicts,
+    loader,
+    lease: create_lease(dicts.state),
+    reloads,
+    prefixes: prefixes(format, [WIPED_KEY]),
+    running: false,
+    hears: 0,
+    epoch: 0,
+    wiped: false,
+  };
+}
+
+export { create, lag_of, mode_of, new_epoch, tick };

@@ -1,0 +1,57 @@
+/** Which keys matter, and which names a changed key means. */
+
+import { key, KeyFormat } from "./keys";
+
+const KINDS = ["backends", "instances", "route", "paths"];
+
+/** Takes out those that begin with another: Redis refuses prefixes that overlap. */
+function without_overlaps(prefixes: string[]): string[] {
+  table.sort(prefixes);
+  const kept: string[] = [];
+  for (const prefix of prefixes) {
+    const last = kept[kept.length - 1];
+    if (last === undefined || string.sub(prefix, 1, last.length) !== last) {
+      kept.push(prefix);
+    }
+  }
+  return kept;
+}
+
+/**
+ * What the keys of this format begin with, without overlaps.
+ *
+ * @param more keys outside of the format that matter too
+ * @returns empty when keys may begin with anything
+ */
+function prefixes(format: KeyFormat, more: string[]): string[] {
+  const found: string[] = [];
+  if (format.name_first) {
+    if (format.before === "") {
+      return [];
+    }
+    found.push(format.before);
+  } else {
+    for (const kind of KINDS) {
+      found.push(format.before + kind + format.between);
+    }
+  }
+  for (const one of more) {
+    found.push(one);
+  }
+  return without_overlaps(found);
+}
+
+/** The name whose key this is; undefined: it is none of ours. */
+function name_of_key(format: KeyFormat, changed: string): string | undefined {
+  for (const kind of KINDS) {
+    const first = format.name_first ? format.before : format.before + kind + format.between;
+    const last = format.name_first ? format.between + kind + format.after : format.after;
+    const name = string.sub(changed, first.length + 1, changed.length - last.length);
+    if (name !== "" && key(format, kind, name) === changed) {
+      return name;
+    }
+  }
+  return undefined;
+}
+
+export { name_of_key, prefixes };
