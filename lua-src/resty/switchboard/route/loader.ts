@@ -9,10 +9,12 @@ import { Config } from "../config";
 import { KeyFormat } from "../schema/keys";
 import { Problem, RouteRecord } from "../schema/record";
 import { believes_losses, epoch_of, note_incomplete } from "../store/trust";
+import { LONGEST_FRESH } from "./age";
 import { publish } from "./changes";
 import { decode, encode, encode_lives, shortens } from "./codec";
 import * as dict from "./dict";
-import { Dicts, Match, Stored } from "./dict";
+import { Dicts, Stored } from "./dict";
+import { left_by_others } from "./current";
 import { bump_pattern, match_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";
 import { once_per_node } from "./node_flight";
@@ -31,8 +33,6 @@ export interface Loaded {
 
 const STAR = 42;
 const AT = 64;
-/** Seconds that a route is believed at most while the watch is healthy. */
-const LONGEST_FRESH = 600;
 /** Looks at a name that goes on changing while it is read. */
 const MOST_ATTEMPTS = 5;
 const CHANGED = "it changed while it was read";
@@ -291,34 +291,6 @@ function run(
   return $multi(loaded, undefined);
 }
 
-/** Whether nothing that a stored route was made of has changed since its load began. */
-function is_current(dicts: Dicts, name: string, stored: Stored): boolean {
-  return stored.stamp === route_stamp(dicts.state, name, dict.pool_of(stored));
-}
-
-/** The same for a host without a route of its own. */
-function is_current_match(dicts: Dicts, name: string, match: Match): boolean {
-  return match.stamp === match_stamp(dicts.state, name, patterns(name));
-}
-
-/** What a load that began at `began` in another worker has left in the dicts; undefined: nothing. */
-function left_by_others(loader: Loader, name: string, began: number): Loaded | undefined {
-  const stored = dict.read_route(loader.dicts, name);
-  if (stored !== undefined && stored.loaded >= began && is_current(loader.dicts, name, stored)) {
-    return { stored, pattern: "", missing: false };
-  }
-  const match = dict.read_match(loader.dicts, name);
-  if (
-    stored === undefined &&
-    match !== undefined &&
-    match.loaded >= began &&
-    is_current_match(loader.dicts, name, match)
-  ) {
-    return { stored: undefined, pattern: match.pattern, missing: true };
-  }
-  return undefined;
-}
-
 /**
  * Loads a name from Redis into the shared dicts.
  *
@@ -336,7 +308,7 @@ function load(
       name,
       patience,
       () => run(loader, name, patience),
-      (began) => left_by_others(loader, name, began),
+      (began) => left_by_others(loader.dicts, name, began),
     ),
   );
 }
@@ -351,4 +323,4 @@ function create(
   return { config, format, dicts, flights: create_flights(), report, again };
 }
 
-export { create, is_current, is_current_match, load, LONGEST_FRESH };
+export { create, load };

@@ -11,13 +11,15 @@ import { Problem } from "../schema/record";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
 import { read as read_trust, Trust } from "../store/trust";
+import { fresh_until, LONGEST_FRESH, stale_until } from "./age";
 import { decode } from "./codec";
+import { is_current, is_current_match } from "./current";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
 import { compile, Entry } from "./entry";
 import { match_stamp } from "./fence";
 import { patterns } from "./host";
-import { create as create_loader, is_current, is_current_match, load, Loader, LONGEST_FRESH } from "./loader";
+import { create as create_loader, load, Loader } from "./loader";
 import * as recent from "./recent";
 import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
 import {
@@ -72,30 +74,6 @@ function is_same(entry: Entry, text: string, now: number, expire: boolean): bool
     (entry.lapsed !== "kept" || !expire) &&
     (entry.lapsed !== "dropped" || expire)
   );
-}
-
-/** While the watch is healthy an entry ages slowly, and each at a time of its own. */
-function watched_age(name: string, fresh: number): number {
-  return fresh < LONGEST_FRESH ? fresh : fresh * (0.75 + (ngx.crc32_short(name) % 1000) / 2000);
-}
-
-/** ngx.now() until which what was read needs no second look. */
-function fresh_until(lookup: Lookup, name: string, loaded: number, fresh: number, epoch: number): number {
-  const trust = lookup.trust;
-  if (trust.healthy && epoch === trust.epoch) {
-    return loaded + watched_age(name, fresh);
-  }
-  return loaded + math.min(lookup.config.ttl, fresh);
-}
-
-/**
- * ngx.now() until which it is served while it is read again; later a request waits. What a watch had kept
- * until a moment ago is old only since then.
- */
-function stale_until(lookup: Lookup, fresh_end: number, epoch: number): number {
-  const { ttl, stale_while_refresh } = lookup.config;
-  const watched = epoch > 0 ? lookup.trust.distrusted + ttl : 0;
-  return math.max(fresh_end, watched) + stale_while_refresh;
 }
 
 /** Puts a stored route into the worker cache; compiles it only if it is another than the one there. */

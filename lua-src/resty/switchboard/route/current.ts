@@ -1,0 +1,37 @@
+/** Whether what stands in the shared dicts is what Redis has, as far as this node has been told. */
+
+import * as dict from "./dict";
+import { Dicts, Match, Stored } from "./dict";
+import { match_stamp, route_stamp } from "./fence";
+import { patterns } from "./host";
+import { Loaded } from "./loader";
+
+/** Whether nothing that a stored route was made of has changed since its load began. */
+function is_current(dicts: Dicts, name: string, stored: Stored): boolean {
+  return stored.stamp === route_stamp(dicts.state, name, dict.pool_of(stored));
+}
+
+/** The same for a host without a route of its own. */
+function is_current_match(dicts: Dicts, name: string, match: Match): boolean {
+  return match.stamp === match_stamp(dicts.state, name, patterns(name));
+}
+
+/** What a load that began at `began` in another worker has left in the dicts; undefined: nothing. */
+function left_by_others(dicts: Dicts, name: string, began: number): Loaded | undefined {
+  const stored = dict.read_route(dicts, name);
+  if (stored !== undefined && stored.loaded >= began && is_current(dicts, name, stored)) {
+    return { stored, pattern: "", missing: false };
+  }
+  const match = dict.read_match(dicts, name);
+  if (
+    stored === undefined &&
+    match !== undefined &&
+    match.loaded >= began &&
+    is_current_match(dicts, name, match)
+  ) {
+    return { stored: undefined, pattern: match.pattern, missing: true };
+  }
+  return undefined;
+}
+
+export { is_current, is_current_match, left_by_others };
