@@ -15,7 +15,7 @@ interface Hash extends Picker {
   /** How many times the average load a peer may have; 0: any. */
   bound: number;
   total_weight: number;
-  /** Running requests on all peers, as of the event-loop tick `counted_at`. */
+  /** Running requests on all peers, as of the event-loop tick `counted_at`, and those picked in it since. */
   running: number;
   counted_at: number;
 }
@@ -81,6 +81,7 @@ function pick_onwards(hash: Hash, place: number, key: number, tried: Peer[]): Pe
 
 function pick(picker: Picker, key: number, tried: Peer[]): Peer {
   const hash = picker as Hash;
+  hash.running += 1;
   const place = place_of(hash.circle, key);
   const peer = hash.peers[hash.circle.owners.get(place)]!;
   if (may_take(hash, peer, key, tried)) {
