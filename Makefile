@@ -69,9 +69,10 @@ guard: build engine ## instructions and shared-dict bytes a request may cost; UP
 	$(call say,guard)
 	@UPDATE=$(UPDATE) npx tsx bench/guard.ts
 
-bench: build engine ## against bare nginx, HAProxy and a naive router: see bench/README.md
+bench: build engine ## against bare nginx, HAProxy and a naive router, and the balancing: see bench/README.md
 	$(call say,bench)
 	@npx tsx bench/run.ts
+	@npx tsx bench/balance.ts
 
 test: lint build gates spec guard integration ## all of the above
 	$(call say,all passed)

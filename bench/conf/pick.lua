@@ -8,7 +8,10 @@ local pools = require("resty.switchboard.balance.pool")
 local NONE = {}
 local NAMES = { "round_robin", "least_conn", "ewma", "hash", "random" }
 
-local function say(...) io.stdout:write(table.concat({ ... }, " "), "\n") end
+local function say(...)
+  io.stdout:write(table.concat({ ... }, " "), "\n")
+  io.stdout:flush()
+end
 
 local function make_peers(count, weight_of)
   local list = {}
@@ -30,11 +33,11 @@ end
 local function time_picks(pool, picks)
   local pick = pools.pick
   local ring, at = {}, 0
-  for i = 0, 63 do ring[i] = { state = { in_flight = 0 } } end
+  for i = 0, 63 do ring[i] = { state = { in_flight = 1 } } end
   local key = 12345
   local began = os.clock()
   for _ = 1, picks do
-    key = (key * 1103515245 + 12345) % 4294967296
+    key = (key * 1664525 + 1013904223) % 4294967296
     if pool.bound > 0 then pool.picker.running = 64 end
     local state = pick(pool, key, NONE).state
     state.in_flight = state.in_flight + 1
@@ -43,7 +46,9 @@ local function time_picks(pool, picks)
     ring[at].state = state
     at = (at + 1) % 64
   end
-  return (os.clock() - began) / picks * 1e9
+  local ns = (os.clock() - began) / picks * 1e9
+  for i = 0, 63 do ring[i].state.in_flight = ring[i].state.in_flight - 1 end
+  return ns
 end
 
 -- The same loop without a pick.
@@ -75,14 +80,14 @@ local function measure_picks()
   end
   local loops = {}
   local lone = make_peers(1, function() return 1 end)[1]
-  for _ = 1, 9 do
+  for _ = 1, 7 do
     jit.flush()
-    loops[#loops + 1] = time_loop(lone, 1000000)
+    loops[#loops + 1] = time_loop(lone, 300000)
     for _, case in ipairs(cases) do
       -- Each with traces of its own, as in a worker whose routes mostly have one algorithm.
       jit.flush()
-      time_picks(case.pool, 20000)
-      case.times[#case.times + 1] = time_picks(case.pool, 300000)
+      time_picks(case.pool, 10000)
+      case.times[#case.times + 1] = time_picks(case.pool, 100000)
     end
   end
   local loop = median(loops)

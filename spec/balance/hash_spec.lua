@@ -69,10 +69,10 @@ describe("hash", function()
   it("has its points in order and finds the first that is not before a key", function()
     local made = circle.create(members { { "10.0.0.1", 80, 3 }, { "10.0.0.2", 80, 2 } })
     assert.equal(5 * 160, made.count)
-    for i = 1, made.count - 1 do assert.is_true(made.points[i - 1] < made.points[i]) end
-    for i = 0, made.count - 1 do assert.equal(i, circle.place_of(made, tonumber(made.points[i]))) end
+    for i = 1, made.count - 1 do assert.is_true(made.ruler.marks[i - 1] < made.ruler.marks[i]) end
+    for i = 0, made.count - 1 do assert.equal(i, circle.place_of(made, tonumber(made.ruler.marks[i]))) end
     assert.equal(0, circle.place_of(made, 4294967295))
-    assert.equal(1, circle.place_of(made, tonumber(made.points[0]) + 1))
+    assert.equal(1, circle.place_of(made, tonumber(made.ruler.marks[0]) + 1))
   end)
 
   it("stays below 1,600,000 points, whatever the weights", function()

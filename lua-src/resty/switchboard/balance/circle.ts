@@ -5,7 +5,7 @@
  * the first one.
  */
 
-import { CData, new as allocate } from "ffi";
+import { create as create_ruler, first_from, Numbers, numbers, Ruler } from "./ruler";
 
 /** What a circle is made of. */
 export interface Member {
@@ -16,15 +16,18 @@ export interface Member {
 }
 
 export interface Circle {
-  /** Points in order, uint32_t. */
-  points: LuaTable<number, number>;
+  /** Points in order. */
+  ruler: Ruler;
   /** The member (0-based) of each point, uint16_t. */
-  owners: LuaTable<number, number>;
+  owners: Numbers;
   count: number;
-  /** Where the points of each part of the circle begin, uint32_t: there are as many parts as points, or twice. */
-  begins: LuaTable<number, number>;
-  /** A key shifted by so many bits to the right is its part. */
-  shift: number;
+}
+
+/** Points that are being put in order. */
+interface Points {
+  points: Numbers;
+  owners: Numbers;
+  count: number;
 }
 
 const POINTS_PER_WEIGHT = 160;
@@ -38,12 +41,6 @@ const POLYNOMIAL = 0xedb88320;
 /** Bits of a point that one pass of sorting looks at; three passes see all 32. */
 const DIGIT_BITS = 11;
 const DIGITS = 2048;
-
-type Numbers = LuaTable<number, number>;
-
-function numbers(kind: string, count: number): Numbers {
-  return allocate<CData>(`${kind}[?]`, count) as unknown as Numbers;
-}
 
 const crc_table = numbers("int32_t", 256);
 for (const byte of $range(0, 255)) {
@@ -81,7 +78,7 @@ function points_of(member: Member, scale: number): number {
 }
 
 /** Sorts by point, stable, so that of equal points the earlier member's comes first; three counting passes. */
-function sort(circle: Circle): void {
+function sort(circle: Points): void {
   const { count } = circle;
   let points = circle.points;
   let owners = circle.owners;
@@ -123,7 +120,7 @@ function sort(circle: Circle): void {
 }
 
 /** Of equal points the first one stays. */
-function drop_equals(circle: Circle): void {
+function drop_equals(circle: Points): void {
   const { points, owners } = circle;
   let last = 0;
   for (const i of $range(1, circle.count - 1)) {
@@ -134,26 +131,6 @@ function drop_equals(circle: Circle): void {
     }
   }
   circle.count = last + 1;
-}
-
-/** Finds out where the parts begin. */
-function note_begins(circle: Circle): void {
-  let bits = 1;
-  while (2 ** bits < circle.count) {
-    bits += 1;
-  }
-  const parts = 2 ** bits;
-  const begins = numbers("uint32_t", parts + 1);
-  const width = RANGE / parts;
-  let place = 0;
-  for (const part of $range(0, parts)) {
-    while (place < circle.count && circle.points.get(place) < part * width) {
-      place += 1;
-    }
-    begins.set(part, place);
-  }
-  circle.begins = begins;
-  circle.shift = 32 - bits;
 }
 
 /** @param members at least one and at most 65,536, each with a weight above 0 */
@@ -181,56 +158,20 @@ function create(members: Member[]): Circle {
       place += 1;
     }
   }
-  const circle: Circle = { points, owners, count, begins: points, shift: 0 };
-  sort(circle);
-  drop_equals(circle);
-  note_begins(circle);
-  return circle;
+  const made: Points = { points, owners, count };
+  sort(made);
+  drop_equals(made);
+  return {
+    ruler: create_ruler(made.points, made.count, RANGE),
+    owners: made.owners,
+    count: made.count,
+  };
 }
 
-/** Binary search for the first point from `from` on that is not before the key; `to` when all before it are. */
-function search(points: Numbers, key: number, from: number, to: number): number {
-  let low = from;
-  let high = to;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (points.get(middle) < key) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
-/**
- * The place of the first point that is not before the key; behind the last one it begins again.
- *
- * Most parts hold a point or none: written out, a binary search of up to 15 needs no loop, and LuaJIT cannot
- * compile one within the way of a request.
- */
+/** The place of the first point that is not before the key; behind the last one it begins again. */
 function place_of(circle: Circle, key: number): number {
-  const points = circle.points;
-  const part = key >>> circle.shift;
-  let at = circle.begins.get(part);
-  const end = circle.begins.get(part + 1);
-  if (end - at > 15) {
-    at = search(points, key, at, end);
-  } else {
-    if (at + 8 <= end && points.get(at + 7) < key) {
-      at += 8;
-    }
-    if (at + 4 <= end && points.get(at + 3) < key) {
-      at += 4;
-    }
-    if (at + 2 <= end && points.get(at + 1) < key) {
-      at += 2;
-    }
-    if (at + 1 <= end && points.get(at) < key) {
-      at += 1;
-    }
-  }
-  return at < circle.count ? at : 0;
+  const place = first_from(circle.ruler, key);
+  return place < circle.count ? place : 0;
 }
 
 export { create, place_of };

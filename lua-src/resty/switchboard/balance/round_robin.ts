@@ -4,14 +4,17 @@
  * It is nginx's algorithm: at each turn every peer gains its weight, the one that leads is picked and pays the
  * sum of all. After as many turns as the weights (freed of their common divisor) add up to it begins again, so
  * a round that is short enough is worked out once and then only read: a pick costs the same however many peers
- * there are, and LuaJIT has no loop to fail at. With equal weights the round is the peers themselves. A round
- * that is longer is worked out by deadlines (`timetable`), at O(log n) a turn instead of O(n), and one that is
- * too long to be kept is run by them turn by turn.
+ * there are, and LuaJIT has no loop to fail at. With equal weights the round is the peers themselves.
+ *
+ * A longer round is not kept but walked over in golden steps: every peer owns as many neighbouring places on a
+ * ruler as it weighs, and each turn goes on by about 0.618 of its length (Kronecker's sequence, whose places are as
+ * even as can be at any time). The step has no divisor in common with the length, so a round comes to every place
+ * once and gives each its weight exactly.
  */
 
 import { Peer } from "./peer";
 import { Picker } from "./picker";
-import { create as create_timetable, next_turn, Timetable } from "./timetable";
+import { create as create_ruler, first_from, numbers, Ruler } from "./ruler";
 
 interface RoundRobin extends Picker {
   /** The peers of one round in their turns. */
@@ -20,15 +23,17 @@ interface RoundRobin extends Picker {
 }
 
 interface LongRoundRobin extends Picker {
-  timetable: Timetable;
+  /** The last place of each peer. */
+  ruler: Ruler;
+  turns: number;
+  step: number;
+  place: number;
 }
 
-/** Turns of a round that is worked out as nginx does it. Beyond, that would take too long. */
-const MOST_TURNS_OF_NGINX = 256;
-/** Turns of a round that is kept: 32 kB. */
-const MOST_TURNS = 4096;
-/** A start within a round that is too long is found by picking ahead; more make nothing evener. */
-const MOST_TURNS_AHEAD = 64;
+/** Turns of a round that is kept: 2 kB. */
+const MOST_TURNS = 256;
+/** (sqrt(5) - 1) / 2 */
+const GOLDEN = 0.6180339887498949;
 
 function common_divisor(a: number, b: number): number {
   return b === 0 ? a : common_divisor(b, a % b);
@@ -57,31 +62,6 @@ function work_out(peers: Peer[], turns: number, total: number): Peer[] {
   return round;
 }
 
-function timetable_of(peers: Peer[]): Timetable {
-  const weights: number[] = [];
-  for (const i of $range(1, peers.length)) {
-    weights[i - 1] = peers[i - 1]!.weight;
-  }
-  return create_timetable(weights);
-}
-
-/** The same by deadlines. */
-function work_out_long(peers: Peer[], turns: number): Peer[] {
-  const timetable = timetable_of(peers);
-  const round: Peer[] = [];
-  for (const turn of $range(1, turns)) {
-    round[turn - 1] = peers[next_turn(timetable)]!;
-  }
-  return round;
-}
-
-function round_of(peers: Peer[], turns: number, total: number): Peer[] {
-  if (turns === peers.length) {
-    return peers;
-  }
-  return turns <= MOST_TURNS_OF_NGINX ? work_out(peers, turns, total) : work_out_long(peers, turns);
-}
-
 function pick(picker: Picker): Peer {
   const ring = picker as RoundRobin;
   const position = ring.position;
@@ -91,8 +71,39 @@ function pick(picker: Picker): Peer {
 
 function pick_long(picker: Picker): Peer {
   const ring = picker as LongRoundRobin;
+  const place = ring.place;
+  const next = place + ring.step;
+  ring.place = next < ring.turns ? next : next - ring.turns;
   ring.position += 1;
-  return ring.peers[next_turn(ring.timetable)]!;
+  return ring.peers[first_from(ring.ruler, place)]!;
+}
+
+function create_long(peers: Peer[], start: number, turns: number, divisor: number): LongRoundRobin {
+  const count = peers.length;
+  const lasts = numbers("uint32_t", count);
+  let sum = 0;
+  for (const i of $range(1, count)) {
+    sum += peers[i - 1]!.weight / divisor;
+    lasts.set(i - 1, sum - 1);
+  }
+  let step = math.floor(turns * GOLDEN);
+  while (common_divisor(turns, step) !== 1) {
+    step += 1;
+  }
+  // Small enough that its product with the step is exact.
+  const position = (start % turns) % 1000000;
+  return {
+    pick: pick_long,
+    peers,
+    count,
+    skips: false,
+    listens: false,
+    position,
+    ruler: create_ruler(lasts, count, turns),
+    turns,
+    step,
+    place: (position * step) % turns,
+  };
 }
 
 /**
@@ -108,32 +119,19 @@ function create(peers: Peer[], start: number): Picker {
     divisor = common_divisor(peer.weight, divisor);
   }
   const turns = total / divisor;
-  if (turns <= MOST_TURNS || turns === count) {
-    const ring: RoundRobin = {
-      pick,
-      peers,
-      count,
-      skips: false,
-      listens: false,
-      position: start % turns,
-      round: round_of(peers, turns, total),
-      turns,
-    };
-    return ring;
+  if (turns > MOST_TURNS && turns !== count) {
+    return create_long(peers, start, turns, divisor);
   }
-  const timetable = timetable_of(peers);
-  const ring: LongRoundRobin = {
-    pick: pick_long,
+  const ring: RoundRobin = {
+    pick,
     peers,
     count,
     skips: false,
     listens: false,
-    position: start % MOST_TURNS_AHEAD,
-    timetable,
+    position: start % turns,
+    round: turns === count ? peers : work_out(peers, turns, total),
+    turns,
   };
-  for (const _ of $range(1, ring.position)) {
-    next_turn(timetable);
-  }
   return ring;
 }
 

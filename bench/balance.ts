@@ -1,0 +1,94 @@
+/**
+ * `make bench`, second part: what a pick costs by each algorithm, how each copes with an odd instance, and how
+ * even a real router with 16 workers spreads. Adds its figures to results.json.
+ *
+ *   tsx bench/balance.ts
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { Agent } from "node:http";
+import { ask, eventually, openStage, type Stage } from "./stage.ts";
+
+const RESULTS = new URL("results.json", import.meta.url);
+/** Requests that the shares are taken over. */
+const EVEN = 100_000;
+const FAILING = 10_000;
+
+type Table = Record<string, Record<string, unknown>>;
+
+/** Picks and simulations, from the lines of bench/conf/pick.lua. */
+async function runAlgorithms(stage: Stage): Promise<{ pick_ns: Table; simulated: Table }> {
+  const output = await stage.exec("nginx -p /tmp/bench/ -c /tmp/bench/pick.conf -e stderr 2>/dev/null");
+  const pick_ns: Table = {};
+  const simulated: Table = {};
+  for (const [kind, ...words] of output.split("\n").map((line) => line.split(" "))) {
+    if (kind === "PICK") {
+      const [algorithm, instances, ns] = words as [string, string, string];
+      pick_ns[algorithm] = { ...pick_ns[algorithm], [instances]: Number(ns) };
+    } else if (kind === "SIM") {
+      const [scenario, algorithm] = words as [string, string];
+      const [p50_ms, p99_ms, odd_share, max_min_of_others] = words.slice(2).map(Number);
+      simulated[scenario] = {
+        ...simulated[scenario],
+        [algorithm]: { p50_ms, p99_ms, odd_share, max_min_of_others },
+      };
+    }
+  }
+  if (Object.keys(pick_ns).length === 0 || Object.keys(simulated).length === 0) {
+    throw new Error(`bench/conf/pick.lua gave no figures: ${output}`);
+  }
+  return { pick_ns, simulated };
+}
+
+/** Requests of a host through the router until enough have come; how many each port got of the first so many. */
+async function spread(stage: Stage, host: string, log: string, count: number): Promise<number[]> {
+  await ask(stage, host, new Agent());
+  await stage.exec(`: >/tmp/bench/${log}`);
+  await eventually(`${count} requests`, async () => {
+    const lines = await stage.exec(
+      `wrk -t1 -c64 -d3s -H 'Host: ${host}' http://127.0.0.1:8080/ >/dev/null; wc -l </tmp/bench/${log}`,
+    );
+    return Number(lines) >= count;
+  });
+  const tally = await stage.exec(`head -n ${count} /tmp/bench/${log} | sort -n | uniq -c`);
+  return tally.split("\n").map((line) => Number(line.trim().split(" ")[0]));
+}
+
+async function main(): Promise<void> {
+  const stage = await openStage();
+  try {
+    const algorithms = await runAlgorithms(stage);
+    await stage.exec("nginx -p /tmp/bench/ -c /tmp/bench/pool.conf");
+    await stage.exec(`for p in $(seq 9101 9150); do echo "SADD backends:even.example 127.0.0.1:$p"; done | redis-cli;
+      for p in $(seq 9201 9210); do echo "SADD backends:failing.example 127.0.0.1:$p"; done | redis-cli;
+      redis-cli HSET route:failing.example balance ewma`);
+    await stage.exec(
+      "sed 's/worker_processes 1;/worker_processes 16;/' /tmp/bench/router.conf >/tmp/bench/router16.conf",
+    );
+    await stage.exec("SWITCHBOARD_TTL=3600 nginx -p /tmp/bench/ -c /tmp/bench/router16.conf -g 'user root;'");
+    const even = await spread(stage, "even.example", "even.log", EVEN);
+    const failing = await spread(stage, "failing.example", "failing.log", FAILING);
+    if (even.length !== 50) {
+      throw new Error(`${even.length} of 50 instances got requests`);
+    }
+    const figures = {
+      pick_ns: algorithms.pick_ns,
+      distribution_max_min: Math.max(...even) / Math.min(...even),
+      failing_share_ewma: failing.length < 10 ? 0 : failing[0]! / FAILING,
+      simulated: algorithms.simulated,
+    };
+    const results = { ...(JSON.parse(readFileSync(RESULTS, "utf8")) as object), ...figures };
+    writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
+    console.log(JSON.stringify(figures, undefined, 2));
+    console.log("added to bench/results.json");
+  } finally {
+    await stage.close();
+  }
+}
+
+try {
+  await main();
+} catch (failure) {
+  console.error(`make bench: no figures of balancing: ${(failure as Error).message}`);
+  process.exitCode = 1;
+}
