@@ -3,7 +3,8 @@
 import { Config } from "../config";
 import { count, series_of_status } from "../observe/counters";
 import { printable, tell } from "../observe/journal";
-import { find, Lookup } from "../route/lookup";
+import { find_route } from "../route/find";
+import { Lookup } from "../route/lookup";
 import { explain_failure, name_reason, Reason, refuse } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
@@ -52,7 +53,7 @@ function access(router: Router): void {
     refuse(router.config, "invalid_host");
     return;
   }
-  const [entry, reason, detail] = find(router.lookup, ask.name);
+  const [entry, reason, detail] = find_route(router.lookup, ask.name);
   const found_in = router.lookup.found_in;
   if (found_in !== undefined) {
     router.lookup.found_in = undefined;

@@ -3,10 +3,13 @@
  *
  * A dict entry of up to 188 bytes (key and value) takes one 256-byte slab slot, so a route with three IPv4
  * instances must stay below: no JSON, no defaults written out. First line the options, then a line an
- * instance: its address, and only the attributes that are not the default.
+ * instance: its address, and only the attributes that are not the default. Then a line a path prefix.
  */
 
 import { address_of, Instance, RouteRecord } from "../schema/record";
+
+/** Path prefixes begin with it, and no instance does. */
+const SLASH = 47;
 
 function number_text(value: number): string {
   return string.format("%.14g", value);
@@ -27,6 +30,7 @@ function encode_options(record: RouteRecord): string {
   text += o.sticky_max_age !== undefined ? ` A${number_text(o.sticky_max_age)}` : "";
   text += o.slow_start !== undefined ? ` W${number_text(o.slow_start)}` : "";
   text += o.prefer_zone !== undefined ? ` Z${o.prefer_zone ? "1" : "0"}` : "";
+  text += o.fallthrough !== undefined ? ` F${o.fallthrough ? "1" : "0"}` : "";
   return text;
 }
 
@@ -46,6 +50,9 @@ function encode(record: RouteRecord): string {
   const lines: string[] = [encode_options(record)];
   for (const instance of record.instances) {
     lines.push(encode_instance(instance));
+  }
+  for (const prefix of record.paths ?? []) {
+    lines.push(prefix);
   }
   return table.concat(lines, "\n");
 }
@@ -108,6 +115,8 @@ function decode_options(text: string, record: RouteRecord): void {
       o.slow_start = tonumber(value);
     } else if (mark === "Z") {
       o.prefer_zone = value === "1";
+    } else if (mark === "F") {
+      o.fallthrough = value === "1";
     }
   }
 }
@@ -159,6 +168,9 @@ function decode(body: string, lives: string): RouteRecord {
     if (first) {
       decode_options(line!, record);
       first = false;
+    } else if (string.byte(line!) === SLASH) {
+      record.paths ??= [];
+      record.paths.push(line!);
     } else {
       const instance = decode_instance(line!);
       const [life] = next_life();

@@ -6,6 +6,7 @@ import { Pool } from "../balance/pool";
 import { Config } from "../config";
 import { address_of, Instance, RouteRecord } from "../schema/record";
 import { Choice, make_balancing } from "./balancing";
+import { create as create_paths, PathNode } from "./path";
 
 export interface Entry {
   name: string;
@@ -21,6 +22,10 @@ export interface Entry {
   choice: Choice | undefined;
   /** Why no instance takes requests, but for those with the cookie of one that rests. */
   refusal: "unknown_route" | "no_instances" | "name_unresolved" | undefined;
+  /** The path prefixes that are routes of their own; undefined: none. */
+  paths: PathNode | undefined;
+  /** A path without instances leaves its requests to the next shorter prefix. */
+  falls_through: boolean;
   /** Most tries for one request. */
   tries: number;
   /** Timeouts of a try, seconds, when they are not those of the conf. */
@@ -151,6 +156,8 @@ function compile(
     pool,
     choice,
     refusal,
+    paths: record.paths !== undefined ? create_paths(name, record.paths) : undefined,
+    falls_through: options.fallthrough === true,
     tries: math.min(wanted, math.max(1, count)),
     timeouts: own_timeouts
       ? {

@@ -6,6 +6,8 @@
  * later compares. A counter that was lost makes everything under it differ, which costs a load.
  */
 
+import { host_of_path } from "../schema/keys";
+
 const COUNTERS = 4096;
 
 function counter(kind: string, name: string): string {
@@ -27,9 +29,15 @@ function stamp(state: NgxSharedDict, name: string): number {
   return value_of(state, counter("f:", name));
 }
 
-/** The counter of a route as a whole: its name, and the pool that it points to. */
+/** The counter of a name and, for a path, of the host whose options it inherits. They only grow: so does the sum. */
+function own_stamp(state: NgxSharedDict, name: string): number {
+  const host = host_of_path(name);
+  return stamp(state, name) + (host !== undefined ? stamp(state, host) : 0);
+}
+
+/** The counter of a route as a whole: its own, and that of the pool that it points to. */
 function route_stamp(state: NgxSharedDict, name: string, pool: string | undefined): number {
-  return stamp(state, name) + (pool !== undefined ? stamp(state, pool) : 0);
+  return own_stamp(state, name) + (pool !== undefined ? stamp(state, pool) : 0);
 }
 
 /** A pattern has become known, or unknown: hosts may belong elsewhere. */
@@ -49,4 +57,4 @@ function match_stamp(state: NgxSharedDict, name: string, candidates: string[]): 
   return sum;
 }
 
-export { bump, bump_pattern, match_stamp, route_stamp, stamp };
+export { bump, bump_pattern, match_stamp, own_stamp, route_stamp, stamp };

@@ -64,12 +64,15 @@ function normalise(host: string): string | undefined {
 
 /**
  * The patterns that may know a name, most specific first: `*.` suffixes from the longest at any depth,
- * then `*`. An IP address has no suffixes.
+ * then `*`. An IP address has no suffixes, and a path within a host (`app.example.com/api`) belongs to that host alone.
  *
- * @param name a normalised name
+ * @param name a normalised name, with or without a path
  */
 function patterns(name: string): string[] {
   const found: string[] = [];
+  if (string.find(name, "/", 1, true)[0] !== undefined) {
+    return found;
+  }
   let count = 0;
   if (parse_ip(name) === undefined) {
     let [dot] = string.find(name, ".", 1, true);

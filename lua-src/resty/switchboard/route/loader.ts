@@ -15,7 +15,7 @@ import { decode, encode, encode_lives, shortens } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Stored } from "./dict";
 import { left_by_others } from "./current";
-import { bump_pattern, match_stamp, route_stamp, stamp } from "./fence";
+import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";
 import { once_per_node } from "./node_flight";
 import { read_route, Source } from "./read";
@@ -85,7 +85,7 @@ function begin(loader: Loader, name: string, deadline: number): Began {
     now: ngx.now(),
     deadline,
     epoch: epoch_of(state),
-    stamp: stamp(state, name),
+    stamp: own_stamp(state, name),
     match_stamp: match_stamp(state, name, candidates),
     candidates,
     old: dict.read_route(loader.dicts, name),

@@ -6,7 +6,7 @@
  */
 
 import { Config } from "../config";
-import { KeyFormat } from "../schema/keys";
+import { host_of_path, KeyFormat } from "../schema/keys";
 import { Problem } from "../schema/record";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
@@ -26,7 +26,7 @@ import {
   cache_of,
   create as create_cache,
   look_at_generation,
-  note_pool,
+  note_part,
   Slot,
   WorkerCache,
 } from "./worker_cache";
@@ -87,16 +87,16 @@ function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_
     // Invalid but equal: it became what it was again.
     before.valid = true;
     entry = before;
-    const pool = dict.pool_of(stored);
-    if (pool !== undefined) {
-      note_pool(lookup.cache, pool, entry);
-    }
   } else {
     entry = compile(lookup.config, name, stored.text, decode(stored.body, stored.lives), now, expire, before);
-    const pool = dict.pool_of(stored);
-    if (pool !== undefined) {
-      note_pool(lookup.cache, pool, entry);
-    }
+  }
+  const pool = dict.pool_of(stored);
+  if (pool !== undefined) {
+    note_part(lookup.cache, pool, entry);
+  }
+  const host = host_of_path(name);
+  if (host !== undefined) {
+    note_part(lookup.cache, host, entry);
   }
   const look_again = entry.lapsed === "dropped" ? now + RECHECK_LAPSED : check_at;
   const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };

@@ -27,8 +27,11 @@ export interface WorkerCache {
   distrust_within: number;
   /** Routes of exact names. */
   routes: Recent<Slot>;
-  /** Entries by the pool that they point to; it holds none of them alive. */
-  pools: LuaTable<string, LuaSet<Entry>>;
+  /**
+   * Entries by another name that they are made of: the pool that they point to, the host whose options a path
+   * inherits. It holds none of them alive.
+   */
+  dependants: LuaTable<string, LuaSet<Entry>>;
   /** Routes of patterns. Apart, so that hosts evict none of them. */
   patterns: Recent<Slot>;
   /** Apart from the routes, so that a flood of hosts under a wildcard evicts none of them. */
@@ -55,23 +58,23 @@ const AT = 64;
 const EVERYTHING = "!";
 const WEAK = { __mode: "k" } as LuaMetatable<LuaSet<Entry>>;
 
-/** Remembers which entries are to be dropped with a pool. */
-function note_pool(cache: WorkerCache, pool: string, entry: Entry): void {
-  let entries = cache.pools.get(pool) as LuaSet<Entry> | undefined;
+/** Remembers that an entry is to be dropped with another name. */
+function note_part(cache: WorkerCache, part: string, entry: Entry): void {
+  let entries = cache.dependants.get(part) as LuaSet<Entry> | undefined;
   if (entries === undefined) {
     entries = setmetatable(new LuaSet<Entry>(), WEAK);
-    cache.pools.set(pool, entries);
+    cache.dependants.set(part, entries);
   }
   entries.add(entry);
 }
 
-function drop_pool(cache: WorkerCache, pool: string): void {
-  const entries = cache.pools.get(pool) as LuaSet<Entry> | undefined;
+function drop_dependants(cache: WorkerCache, part: string): void {
+  const entries = cache.dependants.get(part) as LuaSet<Entry> | undefined;
   if (entries !== undefined) {
     for (const entry of entries) {
       entry.valid = false;
     }
-    cache.pools.delete(pool);
+    cache.dependants.delete(part);
   }
 }
 
@@ -98,8 +101,8 @@ function distrust(cache: WorkerCache, now: number): void {
 
 function drop(cache: WorkerCache, name: string): void {
   const first = string.byte(name);
+  drop_dependants(cache, name);
   if (first === AT) {
-    drop_pool(cache, name);
     return;
   }
   if (first === STAR) {
@@ -161,7 +164,7 @@ function create(state: NgxSharedDict, names: number, distrust_within: number): W
   return {
     state,
     distrust_within,
-    pools: new LuaTable(),
+    dependants: new LuaTable(),
     routes: recent.create(names),
     patterns: recent.create(names),
     matched: recent.create(names),
@@ -171,4 +174,4 @@ function create(state: NgxSharedDict, names: number, distrust_within: number): W
   };
 }
 
-export { cache_of, create, EVERYTHING, look_at_generation, note_pool };
+export { cache_of, create, EVERYTHING, look_at_generation, note_part };

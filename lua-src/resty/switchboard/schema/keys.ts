@@ -38,4 +38,10 @@ function key(format: KeyFormat, kind: string, name: string): string {
   return format.before + first + format.between + second + format.after;
 }
 
-export { key, parse_key_format };
+/** The host of `app.example.com/api`; undefined when the name has no path. */
+function host_of_path(name: string): string | undefined {
+  const [slash] = string.find(name, "/", 1, true);
+  return slash !== undefined ? string.sub(name, 1, slash - 1) : undefined;
+}
+
+export { host_of_path, key, parse_key_format };

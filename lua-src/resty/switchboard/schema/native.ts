@@ -6,9 +6,10 @@
  */
 
 import { Command, Reply } from "../store/redis";
-import { key, KeyFormat } from "./keys";
+import { host_of_path, key, KeyFormat } from "./keys";
 import { parse_attributes, parse_member } from "./member";
-import { keep_last_good, set_option } from "./options";
+import { inherit, keep_last_good, set_option } from "./options";
+import { problem_of_prefix } from "./prefix";
 import { address_of, Instance, Kind, Problem, RouteOptions, RouteRecord } from "./record";
 
 /** The member that is nobody: it keeps a route known without instances. */
@@ -18,17 +19,18 @@ const NOBODY = "-";
 type Pairs = (string | number)[];
 
 /**
- * The commands that read everything about a name.
+ * The commands that read everything about a name: of a path also the options of its host, which it inherits.
  *
  * Without a known kind the set is asked for both as SET and as ZSET and one of the two answers WRONGTYPE;
  * with one, Redis counts no error in normal operation.
  */
 function read(format: KeyFormat, name: string, kind: Kind | undefined): Command[] {
+  const host = host_of_path(name);
   const backends = key(format, "backends", name);
   const commands: Command[] = [
     ["HGETALL", key(format, "instances", name)],
     ["HGETALL", key(format, "route", name)],
-    ["EXISTS", key(format, "paths", name)],
+    host !== undefined ? ["HGETALL", key(format, "route", host)] : ["SMEMBERS", key(format, "paths", name)],
   ];
   if (kind !== "zset") {
     commands.push(["SMEMBERS", backends]);
@@ -165,6 +167,26 @@ function read_options(
   return options;
 }
 
+/** The good path prefixes of a host, sorted; undefined without any. */
+function read_paths(gathering: Gathering, where: string, reply: Reply | undefined): string[] | undefined {
+  if (is_wrong_type(reply)) {
+    note(gathering, where, "", "must be a set of path prefixes");
+    return undefined;
+  }
+  const prefixes: string[] = [];
+  for (const member of list_of(reply)) {
+    const prefix = tostring(member);
+    const problem = problem_of_prefix(prefix);
+    if (problem === undefined) {
+      prefixes.push(prefix);
+    } else {
+      note(gathering, where, prefix, problem);
+    }
+  }
+  table.sort(prefixes);
+  return prefixes.length > 0 ? prefixes : undefined;
+}
+
 function by_address(a: Instance, b: Instance): boolean {
   return address_of(a) < address_of(b);
 }
@@ -220,17 +242,25 @@ function decode(
   const route = replies[from + 1];
   const has_backends = wrong_type || members.length > 0 || scored.length > 0;
   const has_route = is_wrong_type(route) || list_of(route).length > 0;
-  const has_paths = is_known(replies[from + 2]);
+  const host = host_of_path(name);
+  const below = replies[from + 2];
+  const has_paths = host === undefined && (is_wrong_type(below) || list_of(below).length > 0);
   if (!has_backends && !has_route && !has_paths) {
     return $multi(undefined, undefined);
   }
   const options = read_options(gathering, key(format, "route", name), route, last);
+  if (host !== undefined) {
+    // What is wrong with them is told of the host.
+    const silent: Gathering = { by_address: new LuaTable(), instances: [], problems: [] };
+    inherit(options, read_options(silent, "", below, last));
+  }
   override(gathering, key(format, "instances", name), replies[from]);
   table.sort(gathering.instances, by_address);
   return $multi(
     {
       kind: members.length > 0 ? "set" : scored.length > 0 ? "zset" : undefined,
       paths_only: !has_backends && !has_route,
+      paths: host === undefined ? read_paths(gathering, key(format, "paths", name), below) : undefined,
       instances: gathering.instances,
       options,
       problems: gathering.problems,

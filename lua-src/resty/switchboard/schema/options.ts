@@ -40,12 +40,12 @@ function set_choice(options: RouteOptions, name: string, value: string): string 
       return "sticky must be cookie or cookie:<name>, the name 1 to 64 letters, digits or _ -";
     }
     options.sticky = cookie;
-  } else if (name === "prefer_zone") {
+  } else if (name === "prefer_zone" || name === "fallthrough") {
     const [on, err] = parse_boolean(value);
     if (on === undefined) {
-      return `prefer_zone ${err}`;
+      return `${name} ${err}`;
     }
-    options.prefer_zone = on;
+    options[name] = on;
   } else {
     const longest = name === "slow_start" ? LONGEST_TIMEOUT : LONGEST_MAX_AGE;
     const [seconds, err] = parse_time(value);
@@ -61,8 +61,22 @@ function set_choice(options: RouteOptions, name: string, value: string): string 
 }
 
 const OF_CHOICE = new LuaSet<string>();
-for (const name of ["balance", "hash_bound", "sticky", "sticky_max_age", "slow_start", "prefer_zone"]) {
+for (const name of [
+  "balance",
+  "hash_bound",
+  "sticky",
+  "sticky_max_age",
+  "slow_start",
+  "prefer_zone",
+  "fallthrough",
+]) {
   OF_CHOICE.add(name);
+}
+
+/** What says where instances come from, and what becomes of a path without any, is each route's own. */
+const NOT_INHERITED = new LuaSet<string>();
+for (const name of ["pool", "fallthrough"]) {
+  NOT_INHERITED.add(name);
 }
 
 /**
@@ -115,4 +129,14 @@ function keep_last_good(options: RouteOptions, name: string, last: RouteOptions 
   }
 }
 
-export { keep_last_good, set_option };
+/** Gives a path the options of its host that it has not set itself. */
+function inherit(options: RouteOptions, host: RouteOptions): void {
+  for (const [name, value] of pairs(host as Record<string, unknown>)) {
+    const own = options as Record<string, unknown>;
+    if (own[name] === undefined && !NOT_INHERITED.has(name)) {
+      own[name] = value;
+    }
+  }
+}
+
+export { inherit, keep_last_good, set_option };

@@ -36,6 +36,8 @@ export interface RouteOptions {
   sticky_max_age?: number;
   slow_start?: number;
   prefer_zone?: boolean;
+  /** Of a path: without an instance its requests go to the next shorter prefix, or to the host. */
+  fallthrough?: boolean;
 }
 
 /** A value that was skipped, for the operator. */
@@ -52,6 +54,8 @@ export interface RouteRecord {
   kind?: Kind;
   /** Known only through its `paths:` key: its own `/` is nobody's. */
   paths_only: boolean;
+  /** Path prefixes of the host that are routes of their own, sorted; undefined: none. */
+  paths?: string[];
   /** Sorted by identity, without duplicates. */
   instances: Instance[];
   options: RouteOptions;
