@@ -164,6 +164,14 @@ describe("least_conn", () => {
     return { name: String(stream.headers["x-backend"]), stream };
   }
 
+  async function namesOf(host: string, times: number): Promise<Record<string, number>> {
+    const names: string[] = [];
+    for (let i = 0; i < times; i += 1) {
+      names.push(String((await stage.router.ask({ host })).headers["x-backend"]));
+    }
+    return tally(names);
+  }
+
   async function openSocket(host: string): Promise<{ name: string; socket: WebSocket }> {
     const socket = new WebSocket(`ws://127.0.0.1:${stage.router.port}/`, { headers: { host } });
     sockets.push(socket);
@@ -209,6 +217,60 @@ describe("least_conn", () => {
     assert.deepEqual(tally([(await openStream("held.test")).name, (await openStream("held.test")).name]), {
       a: 1,
       b: 1,
+    });
+  });
+
+  it("remembers what runs on an instance that was taken out and comes back", async () => {
+    const [a, b] = [await startHolding("a"), await startHolding("b")];
+    await stage.redis.client.sadd("backends:returning.test", a.at);
+    await option("returning.test", "balance", "least_conn");
+    const before = (await stage.router.metrics()).get("switchboard_in_flight")!;
+    const { stream } = await openStream("returning.test");
+
+    await stage.redis.client
+      .multi()
+      .srem("backends:returning.test", a.at)
+      .sadd("backends:returning.test", b.at)
+      .exec();
+    await eventually("it is out", async () => {
+      const names = await namesOf("returning.test", 5);
+      assert.deepEqual(names, { b: 5 });
+    });
+    await eventually("its stream is still counted", async () => {
+      assert.equal((await stage.router.metrics()).get("switchboard_in_flight"), before + 1);
+    });
+    await stage.redis.client.sadd("backends:returning.test", a.at);
+    await stage.redis.client.hset("instances:returning.test", a.at, "weight=65535");
+    await eventually("it is back", async () => {
+      assert.ok("a" in (await namesOf("returning.test", 5)));
+    });
+    await stage.redis.client.del("instances:returning.test");
+    await eventually("it is as heavy as the other", async () => {
+      assert.deepEqual(await namesOf("returning.test", 20), { b: 20 }, "a has a stream, b nothing");
+    });
+    stream.destroy();
+    await eventually("both are used once the stream has ended", async () => {
+      assert.deepEqual(Object.keys(await namesOf("returning.test", 20)).sort(), ["a", "b"]);
+    });
+  });
+
+  it("has a bound by hash: one key's streams go to others once an instance has more than its part", async () => {
+    const all = await Promise.all(["a", "b", "c", "d"].map(startHolding));
+    await stage.redis.client.sadd("backends:bounded.test", ...all.map(({ at }) => at));
+    await stage.redis.client.hset("route:bounded.test", { balance: "hash:uri", hash_bound: "1.25" });
+
+    const names: string[] = [];
+    for (let i = 0; i < 8; i += 1) {
+      names.push((await openStream("bounded.test")).name);
+    }
+    // 1.25 times the average of 8 / 4, rounded up, is 3.
+    const counts = Object.values(tally(names));
+    assert.ok(counts.length >= 3 && Math.max(...counts) <= 3, names.join(" "));
+
+    await option("bounded.test", "hash_bound", "0");
+    await eventually("the bound is gone", async () => {
+      const free = [(await openStream("bounded.test")).name, (await openStream("bounded.test")).name];
+      assert.deepEqual(free, [names[0], names[0]]);
     });
   });
 });

@@ -96,6 +96,30 @@ describe("a sticky route", () => {
     assert.deepEqual(cookiesOf(await askWith(cookiesOf(answer)[0]!, { host })), []);
   });
 
+  it("has a cookie of its own for every path that is a route of its own", async () => {
+    const [a, b] = [await stage.backend("a"), await stage.backend("b")];
+    const [c, d] = [await stage.backend("c"), await stage.backend("d")];
+    const host = await serveSticky("pathed.test", {}, a, b);
+    await stage.redis.client.sadd(`paths:${host}`, "/api");
+    await serveSticky(`${host}/api`, {}, c, d);
+    await eventually("the path is a route", async () => {
+      assert.match(String((await stage.router.ask({ host, path: "/api/x" })).headers["x-backend"]), /^[cd]$/);
+    });
+
+    const root = await stage.router.ask({ host });
+    const api = await stage.router.ask({ host, path: "/api/x" });
+
+    assert.match(root.headers["set-cookie"]![0]!, /; Path=\/; /);
+    assert.match(api.headers["set-cookie"]![0]!, /; Path=\/api; /);
+    // As browsers send them: the longer path first.
+    const both = `${cookiesOf(api)[0]!}; ${cookiesOf(root)[0]!}`;
+    for (let i = 0; i < 6; i += 1) {
+      const answer = await askWith(both, { host, path: "/api/y" });
+      assert.equal(answer.headers["x-backend"], api.headers["x-backend"]);
+      assert.deepEqual(cookiesOf(answer), []);
+    }
+  });
+
   it("leaves the app's own cookies alone", async () => {
     const app = await stage.keep(
       startApp("a", (_, response) => {
