@@ -11,7 +11,7 @@ end
 describe("reloads", function()
   it("of one name are 50 ms apart, and one follows the last change", function()
     local begins, finished_at = {}, 0
-    local reloads = reload.create(function()
+    local reloads = reload.create(16, function()
       begins[#begins + 1] = ngx.now()
       ngx.sleep(0.003)
     end)
@@ -32,11 +32,12 @@ describe("reloads", function()
 
   it("of many names begin at once, few at a time, and none is forgotten", function()
     local count, running, most = {}, 0, 0
-    local reloads = reload.create(function(name)
+    local reloads = reload.create(16, function(names)
       running = running + 1
       most = math.max(most, running)
+      assert(#names <= 16)
       ngx.sleep(0.001)
-      count[name] = (count[name] or 0) + 1
+      for _, name in ipairs(names) do count[name] = (count[name] or 0) + 1 end
       running = running - 1
     end)
     math.randomseed(7)

@@ -2,19 +2,18 @@
  * Visits all names after something may have been missed: each is read again, and only when all were is it
  * decided whether those that are gone are believed gone.
  *
- * In batches, some reads side by side, so that no request waits for more than one batch.
+ * In small batches, so that no request waits for longer than one of them takes.
  */
 
 import { transaction } from "../store/redis";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { KeyFormat } from "../schema/keys";
 import { name_of_key, prefixes } from "../schema/watched";
+import { load_many, MOST_AT_ONCE } from "./bulk";
 import * as dict from "./dict";
-import { load, Loaded, Loader } from "./loader";
+import { Loader } from "./loader";
 import * as names from "./names";
 
-/** Names that are read side by side. */
-const BATCH = 8;
 /** Keys that Redis is asked to look at in one step of a SCAN. */
 const SCAN_COUNT = 200;
 /** Seconds that one name may take. */
@@ -30,27 +29,17 @@ export interface Tally {
   failed: string | undefined;
 }
 
-function read_one(loader: Loader, name: string, tally: Tally): void {
-  const [ok, loaded, err] = pcall(load, loader, name, PATIENCE);
-  if (!ok || loaded === undefined) {
-    tally.failed = tostring(ok ? err : loaded);
-  } else if (string.byte(name) !== AT) {
-    tally.known += 1;
-    if ((loaded as unknown as Loaded).missing) {
-      tally.gone += 1;
-    }
-  }
-}
-
-/** Reads names side by side, and lets others run in between. Yields. */
+/** Reads names together, and lets others run before the next. Yields. */
 function read_batch(loader: Loader, batch: string[], tally: Tally): void {
-  const threads: NgxThread[] = [];
-  for (const name of batch) {
-    const [thread] = ngx.thread.spawn(read_one, loader, name, tally);
-    threads.push(thread);
-  }
-  for (const thread of threads) {
-    ngx.thread.wait(thread);
+  for (const { name, loaded, err } of load_many(loader, batch, PATIENCE)) {
+    if (loaded === undefined) {
+      tally.failed = err;
+    } else if (string.byte(name) !== AT) {
+      tally.known += 1;
+      if (loaded.missing) {
+        tally.gone += 1;
+      }
+    }
   }
   ngx.sleep(BREATH);
 }
@@ -77,7 +66,7 @@ function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boole
       batch.push(name);
     }
     slot += 1;
-    if (batch.length >= BATCH) {
+    if (batch.length >= MOST_AT_ONCE) {
       read_batch(loader, batch, tally);
       batch = [];
       if (!goes_on() || epoch_of(dicts.state) !== epoch) {
@@ -112,7 +101,7 @@ function read_names(loader: Loader, found: string[], tally: Tally): void {
   let batch: string[] = [];
   for (const name of found) {
     batch.push(name);
-    if (batch.length >= BATCH) {
+    if (batch.length >= MOST_AT_ONCE) {
       read_batch(loader, batch, tally);
       batch = [];
     }

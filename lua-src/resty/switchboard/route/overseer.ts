@@ -63,9 +63,11 @@ function check(overseer: Overseer): void {
   const going_on = (): boolean => goes_on(overseer);
   const before = held(state);
   const since = before !== undefined ? before.since : ngx.time();
+  overseer.next = 0;
   const tally = check_all(watch.loader, epoch, going_on);
   if (tally.failed !== undefined) {
     if (tally.failed !== "overtaken") {
+      overseer.next = ngx.now() + AGAIN;
       tell(ngx.WARN, "check", `could not check all routes, it is tried again: ${printable(tally.failed)}`);
     }
     return;
@@ -81,6 +83,7 @@ function check(overseer: Overseer): void {
     const err = read_everything(watch.loader, watch.format, epoch, going_on);
     if (err !== undefined) {
       tell(ngx.WARN, "preload", `not all routes are preloaded: ${printable(err)}`);
+      overseer.next = ngx.now() + AGAIN;
       if (err === "overtaken") {
         return;
       }
@@ -97,7 +100,9 @@ function run(premature: boolean, overseer: Overseer): void {
     }
   }
   overseer.busy = false;
-  overseer.next = ngx.now() + (held(overseer.watch.dicts.state) !== undefined ? HELD_AGAIN : AGAIN);
+  if (held(overseer.watch.dicts.state) !== undefined) {
+    overseer.next = ngx.now() + HELD_AGAIN;
+  }
 }
 
 /** Call it every `LOOK_EVERY` of store/lease in every worker; `exiting` when it is the last time. */

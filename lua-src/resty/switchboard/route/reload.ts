@@ -33,11 +33,16 @@ export interface Reloads {
   drainers: number;
   /** The longest that a name waited for its reload, in seconds, since this was last set to 0. */
   lag: number;
-  run: (this: void, name: string) => void;
+  /** Names that are loaded together. */
+  most: number;
+  run: (this: void, names: string[]) => void;
 }
 
-/** @param run loads one name; yields; must not raise */
-function create(run: (this: void, name: string) => void): Reloads {
+/**
+ * @param most names that are loaded together
+ * @param run loads names; yields; must not raise
+ */
+function create(most: number, run: (this: void, names: string[]) => void): Reloads {
   return {
     ready: new LuaTable(),
     first: 1,
@@ -53,6 +58,7 @@ function create(run: (this: void, name: string) => void): Reloads {
     turned: 0,
     drainers: 0,
     lag: 0,
+    most,
     run,
   };
 }
@@ -78,21 +84,38 @@ function take(reloads: Reloads): Due | undefined {
   return due;
 }
 
-function drain(premature: boolean, reloads: Reloads): void {
-  let due = premature ? undefined : take(reloads);
+/** The next names, marked as running. */
+function take_some(reloads: Reloads): Due[] {
+  const some: Due[] = [];
+  const now = ngx.now();
+  let due = take(reloads);
   while (due !== undefined) {
-    const name = due.name;
-    const now = ngx.now();
-    note_begin(reloads, name, now);
-    reloads.running.set(name, false);
-    reloads.run(name);
-    reloads.lag = math.max(reloads.lag, ngx.now() - due.at);
-    const changed = reloads.running.get(name);
-    reloads.running.delete(name);
-    if (changed) {
-      mark(reloads, name);
+    note_begin(reloads, due.name, now);
+    reloads.running.set(due.name, false);
+    some.push(due);
+    due = some.length < reloads.most ? take(reloads) : undefined;
+  }
+  return some;
+}
+
+function drain(premature: boolean, reloads: Reloads): void {
+  let some = premature ? [] : take_some(reloads);
+  while (some.length > 0) {
+    const names: string[] = [];
+    for (const due of some) {
+      names.push(due.name);
     }
-    due = take(reloads);
+    reloads.run(names);
+    const now = ngx.now();
+    for (const due of some) {
+      reloads.lag = math.max(reloads.lag, now - due.at);
+      const changed = reloads.running.get(due.name);
+      reloads.running.delete(due.name);
+      if (changed) {
+        mark(reloads, due.name);
+      }
+    }
+    some = take_some(reloads);
   }
   reloads.drainers -= 1;
 }

@@ -12,10 +12,11 @@ import { run_id, WIPED_KEY } from "../store/identity";
 import { create as create_lease, holds, Lease, look, release } from "../store/lease";
 import { close, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
 import { begin_epoch, confirm, lose } from "../store/trust";
+import { load_many, MOST_AT_ONCE } from "./bulk";
 import { publish } from "./changes";
 import { Dicts } from "./dict";
 import { bump } from "./fence";
-import { load, Loader } from "./loader";
+import { Loader } from "./loader";
 import { create as create_reloads, mark, Reloads } from "./reload";
 import { EVERYTHING } from "./worker_cache";
 
@@ -255,15 +256,15 @@ function tick(watch: Watch, exiting: boolean): boolean {
 }
 
 function create(config: Config, format: KeyFormat, dicts: Dicts, loader: Loader): Watch {
-  const reloads = create_reloads((name) => {
-    const [ok, loaded, err] = pcall(load, loader, name, RELOAD_PATIENCE);
-    if (!ok || loaded === undefined) {
-      const why = tostring(ok ? err : loaded);
-      tell(
-        ngx.ERR,
-        "reload",
-        `could not read what has changed, it is tried again at the next request: ${why}`,
-      );
+  const reloads = create_reloads(MOST_AT_ONCE, (names) => {
+    for (const outcome of load_many(loader, names, RELOAD_PATIENCE)) {
+      if (outcome.loaded === undefined) {
+        tell(
+          ngx.ERR,
+          "reload",
+          `could not read what has changed, it is tried again at the next request: ${outcome.err}`,
+        );
+      }
     }
   });
   return {

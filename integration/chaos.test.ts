@@ -1,0 +1,272 @@
+import { strict as assert } from "node:assert";
+import { Agent } from "node:http";
+import { connect } from "node:net";
+import { after, before, describe, it } from "node:test";
+import type { Backend } from "./support/backends.ts";
+import { eventually, pass } from "./support/eventually.ts";
+import { underLoad } from "./support/load.ts";
+import { startProxy, type Proxy } from "./support/proxy.ts";
+import type { Router } from "./support/router.ts";
+import { useStage, type Stage } from "./support/stage.ts";
+
+const WORKERS = 4;
+const SAYS_WHO = { workers: WORKERS, server: "add_header X-Worker $pid always;", killed: true };
+const WRITES = 10_000;
+const HOSTS = Array.from({ length: 200 }, (_, i) => `h${i}.chaos.test`);
+
+/** Numbers that look random and are the same in every run. */
+function dice(seed: number): (sides: number) => number {
+  let state = seed;
+  return (sides) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * sides);
+  };
+}
+
+/** One kept connection to each worker. */
+async function eachWorker(router: Router): Promise<Agent[]> {
+  const found = new Map<string, Agent>();
+  return eventually("every worker answers", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const { headers } = await router.ask({ host: "who.test", agent });
+    const worker = String(headers["x-worker"]);
+    if (found.has(worker)) {
+      agent.destroy();
+    }
+    found.set(worker, found.get(worker) ?? agent);
+    assert.equal(found.size, WORKERS);
+    return [...found.values()];
+  });
+}
+
+/** What Redis says of each host: the one instance, or nothing. */
+async function truth(stage: Stage, names: Map<string, string>): Promise<string[]> {
+  const found: string[] = [];
+  for (const host of HOSTS) {
+    const [member] = await stage.redis.client.smembers(`backends:${host}`);
+    found.push(member === undefined ? "nobody" : (names.get(member) ?? member));
+  }
+  return found;
+}
+
+async function served(router: Router, agent: Agent): Promise<string[]> {
+  const found: string[] = [];
+  for (const host of HOSTS) {
+    const { status, headers } = await router.ask({ host, agent });
+    found.push(status === 200 ? String(headers["x-backend"]) : status === 404 ? "nobody" : String(status));
+  }
+  return found;
+}
+
+/** Within a second of quiet each worker serves what stands in Redis. */
+async function allEqual(stage: Stage, backends: Backend[]): Promise<void> {
+  await pass(1);
+  const names = new Map(backends.map((backend) => [backend.at, backend.name]));
+  const expected = await truth(stage, names);
+  assert.notEqual(new Set(expected).size, 1, "there is something to see");
+  const agents = await eachWorker(stage.router);
+  for (const agent of agents) {
+    assert.deepEqual(await served(stage.router, agent), expected);
+    agent.destroy();
+  }
+}
+
+/** So many writes in bursts, while the hosts are asked for. */
+async function writeAndAsk(stage: Stage, backends: Backend[], seed: number, writes: number): Promise<void> {
+  const roll = dice(seed);
+  let writing = true;
+  const asking = (async () => {
+    const agents = Array.from({ length: 8 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+    const ask = dice(seed + 1);
+    await Promise.all(
+      agents.map(async (agent) => {
+        while (writing) {
+          await stage.router.ask({ host: HOSTS[ask(HOSTS.length)]!, agent }).catch(() => undefined);
+        }
+        agent.destroy();
+      }),
+    );
+  })();
+  for (let written = 0; written < writes; written += 50) {
+    const burst = Array.from({ length: 50 }, async () => {
+      const key = `backends:${HOSTS[roll(HOSTS.length)]!}`;
+      const backend = backends[roll(backends.length + 1)];
+      await (backend === undefined
+        ? stage.redis.client.del(key)
+        : stage.redis.client.multi().del(key).sadd(key, backend.at).exec());
+    });
+    await Promise.all(burst);
+    await pass(0.01);
+  }
+  writing = false;
+  await asking;
+}
+
+const LONG = { SWITCHBOARD_TTL: "600s" };
+
+describe("while ten thousand changes are written", () => {
+  const stage = useStage({ environment: LONG, ...SAYS_WHO });
+  const threeBackends = async (): Promise<Backend[]> => [
+    await stage.backend("a"),
+    await stage.backend("b"),
+    await stage.backend("c"),
+  ];
+
+  it("and Redis restarts five times, no request fails and no change is lost", async () => {
+    const backends = await threeBackends();
+    const host = await stage.serve("steady.test", backends[0]!);
+    await stage.router.echo({ host });
+    const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
+      const writing = writeAndAsk(stage, backends, 1, WRITES);
+      for (let i = 0; i < 5; i += 1) {
+        await pass(0.3);
+        await stage.redis.stop();
+        await pass(0.2);
+        await stage.redis.start();
+      }
+      await writing;
+    });
+    assert.deepEqual(load.failures, []);
+    await allEqual(stage, backends);
+  });
+
+  it("and the watching worker is killed five times and nginx reloaded, no change is lost", async () => {
+    const backends = await threeBackends();
+    const host = await stage.serve("steadier.test", backends[0]!);
+    await stage.router.echo({ host });
+    const watchers = (): string[] =>
+      stage.router.log().flatMap((line) => /\] (\d+)#\d+: .*watching .* by tracking/.exec(line)?.[1] ?? []);
+    const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
+      const writing = writeAndAsk(stage, backends, 2, WRITES);
+      for (let i = 0; i < 5; i += 1) {
+        const before = watchers();
+        await stage.router.exec(["sh", "-c", `kill -9 ${before.at(-1)}`]);
+        await eventually("another worker watches", () => assert.notEqual(watchers().length, before.length));
+        await stage.router.signal("HUP");
+        await pass(0.5);
+      }
+      await writing;
+    });
+    // What was in flight on a killed worker is lost with it; no answer of a living one is a failure.
+    const answers = load.failures.filter((failure) => /^\d{3} /.test(failure));
+    assert.deepEqual(answers, []);
+    await eventually("the old workers are gone", async () => eachWorker(stage.router));
+    await allEqual(stage, backends);
+  });
+
+  it("and Redis stands still for a while, no request fails and no change is lost", async () => {
+    const backends = await threeBackends();
+    const host = await stage.serve("frozen.test", backends[0]!);
+    await stage.router.echo({ host });
+    const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
+      const writing = writeAndAsk(stage, backends, 3, 2000);
+      await pass(0.2);
+      await stage.redis.pause();
+      await pass(4);
+      await stage.redis.resume();
+      await writing;
+    });
+    assert.deepEqual(load.failures, []);
+    await eventually("the watch is back", async () => {
+      assert.equal((await stage.router.metrics()).get('switchboard_watch{mode="tracking"}'), 1);
+    });
+    await allEqual(stage, backends);
+  });
+});
+
+describe("while the way to Redis is bad", () => {
+  const stage = useStage();
+  let proxy: Proxy;
+  let router: Router;
+
+  before(async () => {
+    proxy = await startProxy(stage.redis.port);
+    router = await stage.moreRouter({
+      environment: {
+        SWITCHBOARD_REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
+        SWITCHBOARD_TTL: "1s",
+      },
+    });
+  });
+  after(async () => proxy.close());
+
+  it("no request for a known host fails, and what changed is seen when it is good again", async () => {
+    const [a, b] = [await stage.backend("a"), await stage.backend("b")];
+    const host = await stage.serve("known.bad-way.test", a);
+    await router.echo({ host });
+    const load = await underLoad({ port: router.port, host, clients: 4 }, async (running) => {
+      proxy.blackHole();
+      await pass(4);
+      proxy.pass();
+      proxy.delay(2);
+      await pass(4);
+      proxy.cut();
+      await pass(1);
+      await stage.redis.client.multi().del(`backends:${host}`).sadd(`backends:${host}`, b.at).exec();
+      proxy.pass();
+      await eventually("the change is seen", () => assert.notEqual(running.byBackend.get("b") ?? 0, 0));
+    });
+    assert.deepEqual(load.failures, []);
+  });
+});
+
+/** Asks for so many hosts that nobody knows, many on one connection; how often the answer was 404. */
+async function flood(port: number, count: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let [sent, answered] = [0, 0];
+    const socket = connect(port, "127.0.0.1", () => send());
+    const send = (): void => {
+      const more = Math.min(200, count - sent);
+      let text = "";
+      for (let i = 0; i < more; i += 1) {
+        text += `GET / HTTP/1.1\r\nHost: made-up-${sent + i}.flood.test\r\n\r\n`;
+      }
+      sent += more;
+      socket.write(text);
+    };
+    let tail = "";
+    socket.on("data", (bytes) => {
+      const text = tail + bytes.toString("latin1");
+      const parts = text.split("X-Switchboard-Error: unknown_route\r\n");
+      tail = (parts.pop() ?? "").slice(-40);
+      answered += parts.length;
+      if (answered >= count) {
+        socket.destroy();
+        resolve(answered);
+      } else if (answered >= sent) {
+        send();
+      }
+    });
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error(`closed after ${answered} answers`)));
+  });
+}
+
+describe("a flood of a hundred thousand made-up hosts", () => {
+  const stage = useStage({
+    environment: { ...LONG, SWITCHBOARD_PRELOAD: "on" },
+    http: "keepalive_requests 1000000;",
+  });
+
+  it("asks Redis nothing where all routes were preloaded, and evicts no route", async () => {
+    const a = await stage.backend("a");
+    const hosts = await Promise.all(HOSTS.map(async (host) => stage.serve(host, a)));
+    for (const host of hosts) {
+      await eventually(`${host} is known`, async () => stage.router.echo({ host }));
+    }
+    const execs = async (): Promise<number> =>
+      Number(/cmdstat_exec:calls=(\d+)/.exec(await stage.redis.client.info("commandstats"))?.[1] ?? 0);
+    const before = await execs();
+
+    const load = await underLoad({ port: stage.router.port, host: hosts[0]!, clients: 2 }, async () => {
+      assert.equal(await flood(stage.router.port, 100_000), 100_000);
+    });
+
+    assert.deepEqual(load.failures, []);
+    for (const host of hosts) {
+      await stage.router.echo({ host });
+    }
+    assert.equal((await execs()) - before, 0);
+    assert.equal((await stage.router.metrics()).get("switchboard_routes"), HOSTS.length);
+  });
+});

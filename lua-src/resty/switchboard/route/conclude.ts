@@ -1,0 +1,263 @@
+/**
+ * What an answer of Redis makes of the shared dicts: a route, a host of a pattern, nobody; or a doubt.
+ *
+ * Everything that a load must have noted before it asks is noted by `begin`.
+ */
+
+import { Kind, RouteRecord } from "../schema/record";
+import { believes_losses, epoch_of, note_incomplete } from "../store/trust";
+import { LONGEST_FRESH } from "./age";
+import { publish } from "./changes";
+import { decode, encode, encode_lives, shortens } from "./codec";
+import * as dict from "./dict";
+import { Stored } from "./dict";
+import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
+import { patterns } from "./host";
+import { Loaded, Loader } from "./loader";
+import { Answer, read_route, Source } from "./read";
+import { resolve_instances } from "./resolve";
+
+const STAR = 42;
+const AT = 64;
+/** Seconds by which a timer may be early. */
+const A_MOMENT = 0.002;
+const CHANGED = "it changed while it was read";
+
+function save(loader: Loader, name: string, stored: Stored): void {
+  const [ok, err] = dict.write_route(loader.dicts, name, stored);
+  if (ok === undefined || err !== undefined) {
+    // Another route may have been evicted for it.
+    note_incomplete(loader.dicts.state);
+    loader.report(name, { key: name, value: "", reason: err! });
+  }
+}
+
+/** What was noted before Redis was asked. */
+export interface Began {
+  now: number;
+  epoch: number;
+  /** Of the name's own keys. */
+  stamp: number;
+  /** Of the host and the patterns that may have it. */
+  match_stamp: number;
+  candidates: string[];
+  old: Stored | undefined;
+  /** The same, decoded. */
+  last: RouteRecord | undefined;
+}
+
+function is_pattern(name: string): boolean {
+  return string.byte(name) === STAR;
+}
+
+function is_pool(name: string): boolean {
+  return string.byte(name) === AT;
+}
+
+function begin(loader: Loader, name: string): Began {
+  const state = loader.dicts.state;
+  const candidates = is_pattern(name) || is_pool(name) ? [] : patterns(name);
+  const old = dict.read_route(loader.dicts, name);
+  return {
+    now: ngx.now(),
+    epoch: epoch_of(state),
+    stamp: own_stamp(state, name),
+    match_stamp: match_stamp(state, name, candidates),
+    candidates,
+    old,
+    last: old !== undefined ? decode(old.body, old.lives) : undefined,
+  };
+}
+
+/** The kind of set that its instances stood in; undefined: not known. */
+function kind_of(began: Began): Kind | undefined {
+  return began.last !== undefined && began.last.options.pool === undefined ? began.last.kind : undefined;
+}
+
+function source_of(loader: Loader, began: Began, deadline: number): Source {
+  const { state } = loader.dicts;
+  return {
+    config: loader.config,
+    format: loader.format,
+    last: began.last?.options,
+    deadline,
+    stamp: (pool) => stamp(state, pool),
+  };
+}
+
+/** The same route under another head. */
+function with_head(old: Stored, began: Began, epoch: number, fresh: number, held: boolean): Stored {
+  return {
+    loaded: began.now,
+    fresh,
+    held,
+    epoch,
+    stamp: began.stamp,
+    slot: old.slot,
+    text: old.text,
+    lives: old.lives,
+    body: old.body,
+  };
+}
+
+/**
+ * Keeps the last good instances of a route that became empty for `empty_hold`: a platform that deletes and
+ * adds in two steps must not cost a request.
+ *
+ * @returns the held route; undefined when the emptiness is to be believed
+ */
+function hold(loader: Loader, name: string, began: Began): Stored | undefined {
+  const { old, now } = began;
+  const hold_for = loader.config.empty_hold;
+  if (
+    old === undefined ||
+    hold_for <= 0 ||
+    is_pool(name) ||
+    // It was doubted, which is longer than held.
+    old.epoch !== began.epoch ||
+    string.find(old.body, "\n", 1, true)[0] === undefined
+  ) {
+    return undefined;
+  }
+  if (old.held) {
+    if (now >= old.loaded + hold_for) {
+      return undefined;
+    }
+    // Another worker's refresh may come right after the load that began to hold.
+    if (old.stamp !== began.stamp) {
+      old.stamp = began.stamp;
+      save(loader, name, old);
+    }
+    return old;
+  }
+  const held = with_head(old, began, began.epoch, hold_for, true);
+  save(loader, name, held);
+  loader.again(name, hold_for + A_MOMENT);
+  // Should this worker end before that, the next request asks.
+  publish(loader.dicts.state, name);
+  return held;
+}
+
+/** Serves on what is gone from Redis until the node knows whether to believe that; see route/check. */
+function doubt(loader: Loader, name: string, began: Began): Stored | undefined {
+  const old = began.old;
+  if (old === undefined || old.epoch === began.epoch || believes_losses(loader.dicts.state)) {
+    return undefined;
+  }
+  const doubted = with_head(old, began, old.epoch, loader.config.ttl, false);
+  save(loader, name, doubted);
+  return doubted;
+}
+
+function forget(loader: Loader, name: string, began: Began, pattern: string): Loaded {
+  const { state } = loader.dicts;
+  const before = dict.read_match(loader.dicts, name);
+  const lifetime = pattern === "" ? loader.config.negative_ttl : 0;
+  const match = { loaded: began.now, epoch: began.epoch, stamp: began.match_stamp, pattern };
+  dict.write_match(loader.dicts, name, match, lifetime);
+  if (began.old !== undefined) {
+    dict.delete_route(loader.dicts, name);
+    if (is_pattern(name)) {
+      bump_pattern(state, name);
+    }
+  }
+  if (began.old !== undefined || (before !== undefined && before.pattern !== pattern)) {
+    publish(state, name);
+  }
+  return { stored: undefined, pattern, missing: true };
+}
+
+function remember(
+  loader: Loader,
+  name: string,
+  began: Began,
+  record: RouteRecord,
+  pool_stamp: number,
+  resolve_again: number,
+): Loaded {
+  const { state } = loader.dicts;
+  const old = began.old;
+  const body = encode(record);
+  const lives = encode_lives(record);
+  const stored: Stored = {
+    loaded: began.now,
+    fresh: math.min(LONGEST_FRESH, resolve_again),
+    held: false,
+    epoch: began.epoch,
+    stamp: began.stamp + pool_stamp,
+    slot: old?.slot,
+    text: `${lives}\n${body}`,
+    lives,
+    body,
+  };
+  save(loader, name, stored);
+  const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
+  if (was_matched) {
+    dict.delete_match(loader.dicts, name);
+  }
+  const leads = is_pattern(name) || is_pool(name);
+  if (old === undefined && is_pattern(name)) {
+    bump_pattern(state, name);
+  }
+  if (
+    was_matched ||
+    (old === undefined && leads) ||
+    (old !== undefined && (old.body !== body || shortens(old.lives, lives)))
+  ) {
+    publish(state, name);
+  }
+  return { stored, pattern: "", missing: false };
+}
+
+/** Whether the name's keys, or what decides to whom it belongs, have changed since. */
+function is_outdated(loader: Loader, name: string, began: Began): boolean {
+  return match_stamp(loader.dicts.state, name, began.candidates) !== began.match_stamp;
+}
+
+/** What the answer of Redis makes of a name, doubts and holds included; what is gone may be asked for once more. */
+function conclude(
+  loader: Loader,
+  name: string,
+  began: Began,
+  first: Answer,
+  deadline: number,
+): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
+  const { state } = loader.dicts;
+  const { old, candidates } = began;
+  let answer = first;
+  if (answer.record === undefined || answer.record.instances.length === 0) {
+    const doubted = answer.record === undefined ? doubt(loader, name, began) : undefined;
+    if (doubted !== undefined) {
+      return $multi({ stored: doubted, pattern: "", missing: true }, undefined);
+    }
+    const held = hold(loader, name, began);
+    if (held !== undefined) {
+      return $multi({ stored: held, pattern: "", missing: answer.record === undefined }, undefined);
+    }
+  }
+  if (answer.record === undefined && old !== undefined && candidates.length > 0) {
+    // Its own name is gone; a pattern may have it.
+    const [other, err] = read_route(source_of(loader, began, deadline), name, undefined, candidates);
+    if (other === undefined) {
+      return $multi(undefined, err);
+    }
+    answer = other;
+  }
+  const record = answer.record;
+  if (record === undefined) {
+    if (is_outdated(loader, name, began)) {
+      return $multi(undefined, CHANGED);
+    }
+    return $multi(forget(loader, name, began, answer.pattern), undefined);
+  }
+  const resolve_again = resolve_instances(loader.config, record, began.last, deadline);
+  if (route_stamp(state, name, record.options.pool) !== began.stamp + answer.pool_stamp) {
+    return $multi(undefined, CHANGED);
+  }
+  for (const problem of record.problems) {
+    loader.report(name, problem);
+  }
+  return $multi(remember(loader, name, began, record, answer.pool_stamp, resolve_again), undefined);
+}
+
+export { begin, CHANGED, conclude, kind_of, source_of };
