@@ -1,27 +1,22 @@
 /** The addresses behind a record's instances: DNS names resolved, forbidden targets left out. */
 
 import { Config } from "../config";
-import { contains, is_special, parse_ip } from "../net/address";
+import { parse_ip } from "../net/address";
 import { resolve } from "../net/dns";
 import { is_own_listener } from "../net/listeners";
 import { address_of, Instance, RouteRecord } from "../schema/record";
+import { forbidden_address } from "./targets";
 
 /** Names resolved side by side; more wait for their turn. */
 const MOST_AT_ONCE = 16;
 
 /** Why no request may go there; undefined: it may. */
 function forbidden(config: Config, address: string, port: number): string | undefined {
-  const special = is_special(address);
-  if (special !== undefined) {
-    return `${special} address`;
-  }
-  if (contains(config.deny_instances, address)) {
-    return "denied by deny_instances";
-  }
-  if (is_own_listener(address, port)) {
+  const forbidden_everywhere = forbidden_address(config.deny_instances, address);
+  if (forbidden_everywhere === undefined && is_own_listener(address, port)) {
     return "this router's own listener";
   }
-  return undefined;
+  return forbidden_everywhere;
 }
 
 /** Addresses of an instance in an earlier version of its route. */

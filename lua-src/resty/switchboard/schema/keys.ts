@@ -44,4 +44,31 @@ function host_of_path(name: string): string | undefined {
   return slash !== undefined ? string.sub(name, 1, slash - 1) : undefined;
 }
 
-export { host_of_path, key, parse_key_format };
+/** Said by an operator: what was gone at this Unix second was meant to go. */
+const WIPED_KEY = "switchboard:wiped";
+
+/** The kinds of keys that a name may have. */
+const KINDS = ["backends", "route", "paths", "instances"];
+
+/**
+ * The other way round: what a key is.
+ *
+ * @returns one of KINDS and the name, which may be empty; nil when the key is none of this format
+ */
+function split_key(
+  format: KeyFormat,
+  text: string,
+): LuaMultiReturn<[string, string] | [undefined, undefined]> {
+  for (const kind of KINDS) {
+    const first = format.name_first ? format.before : format.before + kind + format.between;
+    const last = format.name_first ? format.between + kind + format.after : format.after;
+    const name = string.sub(text, first.length + 1, text.length - last.length);
+    // A key may be shorter than what stands around its name.
+    if (key(format, kind, name) === text) {
+      return $multi(kind, name);
+    }
+  }
+  return $multi(undefined, undefined);
+}
+
+export { host_of_path, key, KINDS, parse_key_format, split_key, WIPED_KEY };

@@ -1,8 +1,6 @@
 /** Which keys matter, and which names a changed key means. */
 
-import { key, KeyFormat } from "./keys";
-
-const KINDS = ["backends", "instances", "route", "paths"];
+import { KeyFormat, KINDS, split_key } from "./keys";
 
 /** Takes out those that begin with another: Redis refuses prefixes that overlap. */
 function without_overlaps(prefixes: string[]): string[] {
@@ -43,15 +41,8 @@ function prefixes(format: KeyFormat, more: string[]): string[] {
 
 /** The name whose key this is; undefined: it is none of ours. */
 function name_of_key(format: KeyFormat, changed: string): string | undefined {
-  for (const kind of KINDS) {
-    const first = format.name_first ? format.before : format.before + kind + format.between;
-    const last = format.name_first ? format.between + kind + format.after : format.after;
-    const name = string.sub(changed, first.length + 1, changed.length - last.length);
-    if (name !== "" && key(format, kind, name) === changed) {
-      return name;
-    }
-  }
-  return undefined;
+  const [, name] = split_key(format, changed);
+  return name !== "" ? name : undefined;
 }
 
 export { name_of_key, prefixes };

@@ -1,10 +1,8 @@
 /** Which server answers, and what an operator has told all nodes through it. */
 
+import { WIPED_KEY } from "../schema/keys";
 import { Config } from "../config";
 import { Reply, transaction } from "./redis";
-
-/** Said by an operator: what was gone at this Unix second was meant to go. */
-const WIPED_KEY = "switchboard:wiped";
 
 function text_of(reply: Reply | undefined): string | undefined {
   return type(reply) === "string" ? (reply as string) : undefined;

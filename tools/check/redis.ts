@@ -1,0 +1,186 @@
+/** The tool's connection to Redis: questions in batches, answers as bytes, and errors that name their remedy. */
+
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { Redis, type RedisOptions } from "ioredis";
+import { Failure, type Value } from "./wire.ts";
+
+/** Where Redis is, as the module's own option parser has it. */
+export interface Target {
+  host: string;
+  port: number;
+  path?: string;
+  tls: boolean;
+  user?: string;
+  password?: string;
+  db: number;
+  /** Without user and password. */
+  label: string;
+}
+
+export interface Secure {
+  /** Whether the certificate of a `rediss://` server is checked. */
+  verify: boolean;
+  /** A file of certificates to trust instead of the system's. */
+  authority?: string;
+}
+
+/** The tool could not do its work; the message says what would help. */
+export class CannotCheck extends Error {}
+
+export type Command = (string | number)[];
+
+/** A connected Redis. Texts are bytes: one character is one byte. */
+export interface Store {
+  /** Sends the commands in one go. An error reply is a Failure. */
+  ask: (commands: Command[]) => Promise<Value[]>;
+  /** The same as one transaction: nobody else's write comes between. */
+  askAtOnce: (commands: Command[]) => Promise<Value[]>;
+  close(): void;
+}
+
+const RIGHTS =
+  "-@all +scan +dbsize +ping +select +multi +exec +exists +type and those of the README's ACL line";
+
+/** What a message of Redis or of the system means to who typed the command. */
+function remedy(message: string): string {
+  if (/WRONGPASS|invalid username-password/.test(message)) {
+    return "Redis refuses this user or password: check them in --redis, or in the variable SWITCHBOARD_REDIS_URL";
+  }
+  if (/NOAUTH/.test(message)) {
+    return "Redis wants a password: redis://:password@host, or redis://user:password@host for an ACL user";
+  }
+  if (/NOPERM/.test(message)) {
+    return `Redis refuses a command or key to this user: ${message}; it needs ${RIGHTS}`;
+  }
+  if (/DB index is out of range/.test(message)) {
+    return "Redis has no such database: check the number at the end of the URL";
+  }
+  if (/LOADING|BUSY |MASTERDOWN/.test(message)) {
+    return `Redis is not ready: ${message}; try again later`;
+  }
+  if (/MOVED|CROSSSLOT/.test(message)) {
+    return `this is a Redis Cluster (${message}); check each of its servers by itself, with a key_format whose {name} is in braces`;
+  }
+  if (/certificate|self.signed|altnames/i.test(message)) {
+    return `the server's certificate is not trusted (${message}): give its authority with --tls-ca <file>, or --tls-insecure to go on without`;
+  }
+  if (/EPROTO|wrong version number|packet length/i.test(message)) {
+    return `no TLS is spoken there (${message}): is it redis:// instead of rediss://?`;
+  }
+  if (/ECONNREFUSED|ENOENT|EHOSTUNREACH|ENETUNREACH/.test(message)) {
+    return `nobody listens there (${message}): check host and port, or the socket's path, in --redis`;
+  }
+  if (/ENOTFOUND|EAI_AGAIN/.test(message)) {
+    return `its name does not resolve (${message}): check the host in --redis`;
+  }
+  if (/EACCES/.test(message)) {
+    return `this user may not open the socket (${message})`;
+  }
+  if (/ETIMEDOUT|timed out|closed|ECONNRESET/i.test(message)) {
+    return `it does not answer, or closed the connection (${message}): check that it is a Redis (rediss:// when it wants TLS), or give it more time with --timeout`;
+  }
+  return message;
+}
+
+function answer(reply: unknown): Value {
+  if (Buffer.isBuffer(reply)) {
+    return reply.toString("latin1");
+  }
+  if (reply instanceof Error) {
+    return new Failure(reply.message);
+  }
+  if (Array.isArray(reply)) {
+    return reply.map(answer);
+  }
+  return typeof reply === "number" || typeof reply === "string" ? reply : null;
+}
+
+function optionsOf(target: Target, secure: Secure, timeout: number): RedisOptions {
+  return {
+    ...(target.path === undefined ? { host: target.host, port: target.port } : { path: target.path }),
+    ...(target.user === undefined ? {} : { username: target.user }),
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.tls
+      ? {
+          tls: {
+            // RFC 6066: an address is no server name.
+            ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
+            rejectUnauthorized: secure.verify,
+            ...(secure.authority === undefined ? {} : { ca: readFileSync(secure.authority) }),
+          },
+        }
+      : {}),
+    db: target.db,
+    connectTimeout: timeout,
+    commandTimeout: timeout,
+    // RESP3 nests the pairs of ZRANGE; the router speaks RESP2.
+    protocol: 2,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+  };
+}
+
+function readOptions(target: Target, secure: Secure, timeout: number): RedisOptions {
+  try {
+    return optionsOf(target, secure, timeout);
+  } catch (err) {
+    throw new CannotCheck(`could not read the file that --tls-ca names: ${(err as Error).message}`);
+  }
+}
+
+/**
+ * Connects.
+ *
+ * @param timeout milliseconds for connecting and for each answer
+ * @throws CannotCheck
+ */
+export async function connect(target: Target, secure: Secure, timeout: number): Promise<Store> {
+  const client = new Redis(readOptions(target, secure, timeout));
+  const fail = (err: unknown): never => {
+    client.disconnect();
+    throw new CannotCheck(`could not ask ${target.label}: ${remedy((err as Error).message)}`);
+  };
+  let last: Error | undefined;
+  client.on("error", (err: Error) => {
+    last = err;
+  });
+  const pipe = async (commands: Command[], transaction: boolean): Promise<Value[]> => {
+    const batch = transaction ? client.multi() : client.pipeline();
+    for (const [name, ...words] of commands) {
+      batch.callBuffer(String(name), ...words.map((word) => Buffer.from(String(word), "latin1")));
+    }
+    const replies = await batch.exec().catch((err: unknown) => fail(last ?? err));
+    return (replies ?? []).map(([err, reply]) => {
+      if (err !== null && !/^[A-Z]+ /.test(err.message)) {
+        fail(last ?? err); // not an answer, but the want of one
+      }
+      return answer(err ?? reply);
+    });
+  };
+  await client.connect().catch((err: unknown) => fail(last ?? err));
+  // A refused SELECT or password only shows in the next answer.
+  const [pong] = await pipe([["PING"]], false);
+  if (pong instanceof Failure) {
+    fail(pong);
+  }
+  if (last !== undefined) {
+    fail(last);
+  }
+  return {
+    ask: async (commands) => pipe(commands, false),
+    askAtOnce: async (commands) => pipe(commands, true),
+    close: () => client.disconnect(),
+  };
+}
+
+/** A reply that must not be an error. */
+export function must(reply: Value | undefined, label: string): Value {
+  if (reply instanceof Failure) {
+    throw new CannotCheck(`could not ask ${label}: ${remedy(reply.message)}`);
+  }
+  return reply ?? null;
+}
