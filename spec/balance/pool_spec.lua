@@ -185,3 +185,72 @@ describe("who is new", function()
     for _, peer in ipairs(list) do assert.equal(0, peer.joined_at) end
   end)
 end)
+
+describe("any pool, whatever becomes of its instances", function()
+  --- Who may be picked, said another way than the pool works it out.
+  local function allowed(list, zone)
+    local function all(which)
+      local found = {}
+      for _, peer in ipairs(list) do if not peer.resting and which(peer) then found[#found + 1] = peer end end
+      return found
+    end
+    local function weight(group, usable)
+      local sum = 0
+      for _, peer in ipairs(group) do if not usable or peer.state.usable then sum = sum + peer.weight end end
+      return sum
+    end
+    local near = all(function(peer) return not peer.backup and zone and peer.zone == zone end)
+    local primaries = all(function(peer) return not peer.backup end)
+    local backups = all(function(peer) return peer.backup end)
+    local group = primaries
+    if #near > 0 and weight(near, true) * 2 >= weight(near) then
+      group = near
+    elseif #primaries == 0 or (weight(primaries, true) == 0 and weight(backups, true) > 0) then
+      group = backups
+    end
+    local panic = weight(group, true) * 2 < weight(group)
+    local set, count = {}, 0
+    for _, peer in ipairs(group) do
+      if panic or peer.state.usable then set[peer], count = true, count + 1 end
+    end
+    return set, count
+  end
+
+  for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random" } do
+    it("picks only who may be picked, and each of them, by " .. balance, function()
+      math.randomseed(31)
+      dice.seed(31)
+      for _ = 1, 30 do
+        local weights = {}
+        for i = 1, math.random(1, 7) do weights[i] = math.random(1, 3) end
+        local list = peers.make(weights, function(i)
+          local resting = i > 1 and math.random(5) == 1
+          return { backup = math.random(4) == 1, zone = ({ "a", "b" })[math.random(2)], resting = resting, weight = resting and 0 or weights[i] }
+        end)
+        local zone = ({ "a", "c" })[math.random(3)]
+        local pool = create(list, { balance = balance, zone = zone })
+        for _ = 1, 12 do
+          local set, count = allowed(list, zone)
+          local seen, kinds = {}, 0
+          for i = 1, 400 do
+            local peer = pools.pick(pool, ngx.crc32_short("user " .. i), NONE)
+            assert.is_true(set[peer], "picked " .. peer.index)
+            if not seen[peer] then seen[peer], kinds = true, kinds + 1 end
+          end
+          assert.equal(count, kinds)
+          local tried = {}
+          while true do
+            local peer = pools.pick_untried(pool, math.random(0, 4294967295), tried)
+            if not peer then break end
+            for _, other in ipairs(tried) do assert.are_not.equal(other, peer) end
+            tried[#tried + 1] = peer
+          end
+          local takers = 0
+          for _, peer in ipairs(list) do takers = takers + (peer.resting and 0 or 1) end
+          assert.equal(takers, #tried)
+          set_usable(list[math.random(#list)], math.random(2) == 1)
+        end
+      end
+    end)
+  end
+end)
