@@ -146,6 +146,18 @@ describe("hash", function()
     end
   end)
 
+  it("never goes to who is out, also when those that warm up let a key pass", function()
+    local list = peers.even(3)
+    local picker = hash.create(list, 0, 0)
+    list[1].share, list[2].share, list[3].share = 0, 0.1, 0.1
+    for i = 1, 3000 do
+      local key = ngx.crc32_short("k" .. i)
+      local peer = picker.pick(picker, key, NONE)
+      assert.are_not.equal(1, peer.index)
+      assert.are_not.equal(peer, picker.pick(picker, key, { peer }))
+    end
+  end)
+
   describe("with a bound", function()
     it("lets nobody have more than that many times the average", function()
       local list = peers.even(10)

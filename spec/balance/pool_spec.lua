@@ -146,6 +146,22 @@ for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random"
       assert.is_true(tally(without, 5000)[1] > 700)
     end)
 
+    it("lets nobody warm up while all do, and gives nothing to who is out", function()
+      local list = peers.even(4)
+      local pool = create(list, { balance = balance, slow_start = 1000 })
+      for _, peer in ipairs(list) do set_usable(peer, false) end
+      who(pool)
+      for i = 2, 4 do set_usable(list[i], true) end
+      local counts = tally(pool, 6000)
+      assert.is_nil(counts[1])
+      assert.is_true(peers.max_min({ counts[2], counts[3], counts[4] }, 3) < 2)
+      -- One that was there all the time takes what the others let pass.
+      list[4].state.recovered_at = 0
+      set_usable(list[1], true)
+      counts = tally(pool, 6000)
+      assert.is_true(counts[4] > 2 * (counts[1] + counts[2] + counts[3]), counts[4])
+    end)
+
     it("allocates nothing while nothing changes, also with somebody out", function()
       local list = peers.even(20)
       local pool = create(list, { balance = balance })

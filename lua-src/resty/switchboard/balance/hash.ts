@@ -66,8 +66,11 @@ function may_take(hash: Hash, peer: Peer, key: number, tried: Peer[]): boolean {
   );
 }
 
+/** From the next point on; when everybody is full, or warms up without this key, the first that is not out. */
 function pick_onwards(hash: Hash, place: number, key: number, tried: Peer[]): Peer {
   const circle = hash.circle;
+  const first = hash.peers[circle.owners.get(place)]!;
+  let spare = first.share > 0 && !has_tried(tried, first) ? first : undefined;
   let at = place;
   for (const _ of $range(2, circle.count)) {
     at = at + 1 < circle.count ? at + 1 : 0;
@@ -75,8 +78,11 @@ function pick_onwards(hash: Hash, place: number, key: number, tried: Peer[]): Pe
     if (may_take(hash, peer, key, tried)) {
       return peer;
     }
+    if (spare === undefined && peer.share > 0 && !has_tried(tried, peer)) {
+      spare = peer;
+    }
   }
-  return hash.peers[circle.owners.get(place)]!;
+  return spare ?? first;
 }
 
 function pick(picker: Picker, key: number, tried: Peer[]): Peer {

@@ -134,9 +134,14 @@ function look(pool: Pool, old: Picker | undefined, start: number, now: number): 
   // Who skips is made of the whole tier: it sees by their shares whom to go past.
   const picker = picker_of(pool, old !== undefined && old.skips ? tier : members, old, start);
   const settled = settled_of(members);
-  const warms = settled.length < members.length;
-  pool.settled =
-    warms && settled.length > 0 && !picker.skips ? picker_of(pool, settled, pool.settled, start) : undefined;
+  // While all of them warm up none does: nobody is there to take what they let pass.
+  const warms = settled.length > 0 && settled.length < members.length;
+  if (settled.length === 0) {
+    for (const peer of members) {
+      peer.share = 1;
+    }
+  }
+  pool.settled = warms && !picker.skips ? picker_of(pool, settled, pool.settled, start) : undefined;
   pool.tier = tier;
   pool.picker = picker;
   pool.version = usability.version;
