@@ -53,6 +53,7 @@ describe("the verdict of switchboard check is the router's own", () => {
         "unreachable_path",
         "bad_value",
         "duplicate",
+        "expired",
         "forbidden_target",
         "orphan",
         "unknown_option",

@@ -124,6 +124,7 @@ describe("switchboard check, of the native schema", () => {
     await redis.sadd("backends:@p", "10.0.0.1:80");
     await redis.hset("route:@p", "pool", "@q");
     await redis.sadd("backends:a.test/api", "10.0.0.1:80");
+    await redis.zadd("backends:beats.test", 1_700_000_000, "10.0.0.1:80", 1_900_000_000, "10.0.0.2:80");
     await redis.sadd("paths:g.test", "/ok", "/bad/", "nope");
     await redis.sadd("backends:g.test/ok", "10.0.0.1:80");
     await redis.set("paths:h.test", "/api");
@@ -146,6 +147,7 @@ describe("switchboard check, of the native schema", () => {
           // Which of two is met first is Redis's affair.
           said(found).includes(one),
       ),
+      "expired backends:beats.test 10.0.0.1:80",
       "forbidden_target backends:a.test 127.0.0.1:80",
       "forbidden_target backends:a.test 169.254.169.254:80",
       "foreign_key session:*",

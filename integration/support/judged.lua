@@ -102,7 +102,7 @@ end
 local address = require("resty.switchboard.net.address")
 local keys = require("resty.switchboard.schema.keys")
 local judge = require("resty.switchboard.observe.judge_native").native_judge(keys.parse_key_format("{kind}:{name}"))
-local config = { deny_instances = { (address.parse_cidr("127.0.0.0/8")) } }
+local config = { clock_slack = 5, deny_instances = { (address.parse_cidr("127.0.0.0/8")) } }
 
 local out = { "*" .. count .. "\r\n" }
 for _ = 1, count do

@@ -56,7 +56,7 @@ const MOST_BEGINNINGS = 100;
 const MOST_REMEMBERED = 1_000_000;
 
 /** Findings that may well be meant. */
-const NOTES = new Set(["foreign_key"]);
+const NOTES = new Set(["expired", "foreign_key"]);
 
 function severityOf(code: string): Finding["severity"] {
   return NOTES.has(code) ? "note" : "problem";

@@ -85,6 +85,11 @@ function add_record(verdict: Verdict, config: Config, key: string, record: Route
     if (reason !== undefined) {
       verdict.findings.push({ code: "forbidden_target", key, value: address_of(instance), reason });
     }
+    const ends = instance.until !== undefined ? instance.until + config.clock_slack : math.huge;
+    if (ends <= os.time()) {
+      const value = address_of(instance);
+      verdict.findings.push({ code: "expired", key, value, reason: "its heart-beats have ended" });
+    }
   }
 }
 
