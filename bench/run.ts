@@ -7,7 +7,7 @@
 import { writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { arch, cpus, release } from "node:os";
-import { HOST, medianInstructionsOf, register } from "./instructions.ts";
+import { HOST, medianInstructionsOf, PATH, register, registerPaths } from "./instructions.ts";
 import { ask, eventually, openStage, type Stage } from "./stage.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
@@ -176,6 +176,8 @@ async function main(): Promise<void> {
     for (const name of ["naked", "bare", "empty", "router", "two_lines"]) {
       instructions[name] = await medianInstructionsOf(stage, name);
     }
+    await registerPaths(stage);
+    instructions.path_of_a_thousand = await medianInstructionsOf(stage, "router", PATH);
     report(stage.image, samples, instructions);
   } finally {
     await stage.close();
@@ -217,6 +219,7 @@ function report(image: string, samples: Map<string, Sample[]>, instructions: Rec
     cpu_ratio_haproxy: ratio("router", "haproxy", MANY, "cpu")?.median,
     instructions,
     instructions_over_bare: instructions.router! - instructions.bare!,
+    instructions_path_over_plain: instructions.path_of_a_thousand! - instructions.router!,
     instructions_over_bare_two_lines: instructions.two_lines! - instructions.bare!,
     variants: Object.fromEntries(
       [...samples.entries()].map(([key, list]) => [

@@ -77,9 +77,9 @@ export async function openStage(): Promise<Stage> {
 }
 
 /** One request; rejects unless the answer is a 200 with a body of the apps. */
-export function ask(stage: Stage, host: string, agent: Agent): Promise<void> {
+export function ask(stage: Stage, host: string, agent: Agent, path = "/"): Promise<void> {
   return new Promise((resolve, reject) => {
-    get({ host: stage.address, port: 8080, agent, headers: { Host: host } }, (response) => {
+    get({ host: stage.address, port: 8080, path, agent, headers: { Host: host } }, (response) => {
       response.resume();
       response.on("end", () => {
         if (response.statusCode === 200) {
@@ -97,13 +97,18 @@ export function ask(stage: Stage, host: string, agent: Agent): Promise<void> {
 }
 
 /** So many requests, one after the other on each of a few kept connections. */
-export async function send(stage: Stage, count: number, hostOf: (i: number) => string): Promise<void> {
+export async function send(
+  stage: Stage,
+  count: number,
+  hostOf: (i: number) => string,
+  path = "/",
+): Promise<void> {
   const connections = 4;
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   let next = 0;
   const client = async (): Promise<void> => {
     while (next < count) {
-      await ask(stage, hostOf(next++), agent);
+      await ask(stage, hostOf(next++), agent, path);
     }
   };
   await Promise.all(Array.from({ length: connections }, client));
