@@ -24,6 +24,7 @@ const SERIES = [
   'switchboard_answers_total{reason="read_timeout"}',
   "switchboard_tries_total",
   "switchboard_retries_total",
+  "switchboard_split_passed_total",
   "switchboard_stale_connections_total",
   "switchboard_bad_values_total",
   "switchboard_load_failures_total",

@@ -1,7 +1,8 @@
 /** Judges names of the native schema. */
 
 import { Config } from "../config";
-import { host_of_path, key, KeyFormat, KINDS, split_key } from "../schema/keys";
+import { key, KeyFormat, KINDS, split_key } from "../schema/keys";
+import { host_of_path } from "../schema/within";
 import * as native from "../schema/native";
 import { problem_of_prefix } from "../schema/prefix";
 import { Reply } from "../store/redis";

@@ -3,12 +3,12 @@
 import { Config } from "../config";
 import { count, series_of_status } from "../observe/counters";
 import { printable, tell } from "../observe/journal";
-import { find_route } from "../route/find";
 import { Lookup } from "../route/lookup";
 import { explain_failure, name_reason, Reason, refuse } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { fill_in, fill_in_route } from "./fields";
+import { find_route } from "./find";
 import { has_passed, tell_the_way } from "./forwarded";
 import { new_id } from "./id";
 import { begin, current, end, RequestState } from "./state";

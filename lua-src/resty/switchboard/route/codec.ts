@@ -31,6 +31,8 @@ function encode_options(record: RouteRecord): string {
   text += o.slow_start !== undefined ? ` W${number_text(o.slow_start)}` : "";
   text += o.prefer_zone !== undefined ? ` Z${o.prefer_zone ? "1" : "0"}` : "";
   text += o.fallthrough !== undefined ? ` F${o.fallthrough ? "1" : "0"}` : "";
+  text += o.split !== undefined ? ` X${o.split}` : "";
+  text += o.split_cookie !== undefined ? ` Y${o.split_cookie}` : "";
   return text;
 }
 
@@ -117,6 +119,10 @@ function decode_options(text: string, record: RouteRecord): void {
       o.prefer_zone = value === "1";
     } else if (mark === "F") {
       o.fallthrough = value === "1";
+    } else if (mark === "X") {
+      o.split = value;
+    } else if (mark === "Y") {
+      o.split_cookie = value;
     }
   }
 }

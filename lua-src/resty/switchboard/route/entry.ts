@@ -5,8 +5,10 @@ import { Peer } from "../balance/peer";
 import { Pool } from "../balance/pool";
 import { Config } from "../config";
 import { address_of, Instance, RouteRecord } from "../schema/record";
+import { parse_split } from "../schema/split";
 import { Choice, make_balancing } from "./balancing";
 import { create as create_paths, PathNode } from "./path";
+import { create as create_split, Split } from "./split";
 
 export interface Entry {
   name: string;
@@ -24,6 +26,10 @@ export interface Entry {
   refusal: "unknown_route" | "no_instances" | "name_unresolved" | undefined;
   /** The path prefixes that are routes of their own; undefined: none. */
   paths: PathNode | undefined;
+  /** The pools that share its requests; undefined: it has instances of its own. */
+  split: Split | undefined;
+  /** It has `paths` or a `split`: others skip both with one look. */
+  leads_on: boolean;
   /** A path without instances leaves its requests to the next shorter prefix. */
   falls_through: boolean;
   /** Most tries for one request. */
@@ -148,6 +154,8 @@ function compile(
     previous?.pool,
     ngx.now(),
   );
+  const [shares] = parse_split(options.split ?? "");
+  const split = shares !== undefined ? create_split(name, shares, options.split_cookie) : undefined;
   return {
     name,
     valid: true,
@@ -157,6 +165,8 @@ function compile(
     choice,
     refusal,
     paths: record.paths !== undefined ? create_paths(name, record.paths) : undefined,
+    split,
+    leads_on: record.paths !== undefined || split !== undefined,
     falls_through: options.fallthrough === true,
     tries: math.min(wanted, math.max(1, count)),
     timeouts: own_timeouts

@@ -6,7 +6,7 @@
  * later compares. A counter that was lost makes everything under it differ, which costs a load.
  */
 
-import { host_of_path } from "../schema/keys";
+import { parent_of } from "../schema/within";
 
 const COUNTERS = 4096;
 
@@ -29,10 +29,10 @@ function stamp(state: NgxSharedDict, name: string): number {
   return value_of(state, counter("f:", name));
 }
 
-/** The counter of a name and, for a path, of the host whose options it inherits. They only grow: so does the sum. */
+/** The counters of a name and of those whose options it inherits. They only grow: so does their sum. */
 function own_stamp(state: NgxSharedDict, name: string): number {
-  const host = host_of_path(name);
-  return stamp(state, name) + (host !== undefined ? stamp(state, host) : 0);
+  const parent = parent_of(name);
+  return stamp(state, name) + (parent !== undefined ? own_stamp(state, parent) : 0);
 }
 
 /** The counter of a route as a whole: its own, and that of the pool that it points to. */

@@ -1,6 +1,7 @@
 /** What a request asks for: from the bytes of a Host to the name under which Redis may know it. */
 
 import { parse_ip } from "../net/address";
+import { parent_of } from "../schema/within";
 
 /** RFC 1035 2.3.4: the longest name and the longest label, in bytes. */
 const LONGEST_NAME = 253;
@@ -64,13 +65,13 @@ function normalise(host: string): string | undefined {
 
 /**
  * The patterns that may know a name, most specific first: `*.` suffixes from the longest at any depth,
- * then `*`. An IP address has no suffixes, and a path within a host (`app.example.com/api`) belongs to that host alone.
+ * then `*`. An IP address has no suffixes, and a path or pool within a host (`app.example.com/api`) belongs to it alone.
  *
  * @param name a normalised name, with or without a path
  */
 function patterns(name: string): string[] {
   const found: string[] = [];
-  if (string.find(name, "/", 1, true)[0] !== undefined) {
+  if (parent_of(name) !== undefined) {
     return found;
   }
   let count = 0;

@@ -6,7 +6,8 @@
  */
 
 import { Config } from "../config";
-import { host_of_path, KeyFormat } from "../schema/keys";
+import { KeyFormat } from "../schema/keys";
+import { is_arm, parent_of } from "../schema/within";
 import { Problem } from "../schema/record";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
@@ -94,9 +95,10 @@ function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_
   if (pool !== undefined) {
     note_part(lookup.cache, pool, entry);
   }
-  const host = host_of_path(name);
-  if (host !== undefined) {
-    note_part(lookup.cache, host, entry);
+  let parent = parent_of(name);
+  while (parent !== undefined) {
+    note_part(lookup.cache, parent, entry);
+    parent = parent_of(parent);
   }
   const look_again = entry.lapsed === "dropped" ? now + RECHECK_LAPSED : check_at;
   const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };
@@ -246,7 +248,8 @@ function find_slowly(lookup: Lookup, name: string, now: number): Found {
     }
     return serve_match(lookup, name, match, now);
   }
-  if (match === undefined && lookup.trust.complete) {
+  // Pools within routes stand under no key of their own: they are read when they are first asked for.
+  if (match === undefined && lookup.trust.complete && !is_arm(name)) {
     return find_complete(lookup, name, now);
   }
   const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);

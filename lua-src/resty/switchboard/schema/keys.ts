@@ -38,12 +38,6 @@ function key(format: KeyFormat, kind: string, name: string): string {
   return format.before + first + format.between + second + format.after;
 }
 
-/** The host of `app.example.com/api`; undefined when the name has no path. */
-function host_of_path(name: string): string | undefined {
-  const [slash] = string.find(name, "/", 1, true);
-  return slash !== undefined ? string.sub(name, 1, slash - 1) : undefined;
-}
-
 /** Said by an operator: what was gone at this Unix second was meant to go. */
 const WIPED_KEY = "switchboard:wiped";
 
@@ -71,4 +65,4 @@ function split_key(
   return $multi(undefined, undefined);
 }
 
-export { host_of_path, key, KINDS, parse_key_format, split_key, WIPED_KEY };
+export { key, KINDS, parse_key_format, split_key, WIPED_KEY };

@@ -6,7 +6,8 @@
  */
 
 import { Command, Reply } from "../store/redis";
-import { host_of_path, key, KeyFormat } from "./keys";
+import { key, KeyFormat } from "./keys";
+import { parent_of, parts_of_arm } from "./within";
 import { parse_attributes, parse_member } from "./member";
 import { inherit, keep_last_good, set_option } from "./options";
 import { problem_of_prefix } from "./prefix";
@@ -19,18 +20,24 @@ const NOBODY = "-";
 type Pairs = (string | number)[];
 
 /**
- * The commands that read everything about a name: of a path also the options of its host, which it inherits.
+ * The commands that read everything about a name, and the options that it inherits: a path those of its host, a pool
+ * within a split route those of the route.
  *
  * Without a known kind the set is asked for both as SET and as ZSET and one of the two answers WRONGTYPE;
  * with one, Redis counts no error in normal operation.
  */
 function read(format: KeyFormat, name: string, kind: Kind | undefined): Command[] {
-  const host = host_of_path(name);
+  const parent = parent_of(name);
+  const [route] = parts_of_arm(name);
+  // A pool within a route has no options of its own: what it inherits may come from a path and from its host.
+  const own = route !== undefined ? (parent_of(route) ?? name) : name;
   const backends = key(format, "backends", name);
   const commands: Command[] = [
     ["HGETALL", key(format, "instances", name)],
-    ["HGETALL", key(format, "route", name)],
-    host !== undefined ? ["HGETALL", key(format, "route", host)] : ["SMEMBERS", key(format, "paths", name)],
+    ["HGETALL", key(format, "route", own)],
+    parent !== undefined
+      ? ["HGETALL", key(format, "route", parent)]
+      : ["SMEMBERS", key(format, "paths", name)],
   ];
   if (kind !== "zset") {
     commands.push(["SMEMBERS", backends]);
@@ -187,6 +194,11 @@ function read_paths(gathering: Gathering, where: string, reply: Reply | undefine
   return prefixes.length > 0 ? prefixes : undefined;
 }
 
+/** Options that are another name's: what is wrong with them is told of that one. */
+function read_quietly(reply: Reply | undefined, last: RouteOptions | undefined): RouteOptions {
+  return read_options({ by_address: new LuaTable(), instances: [], problems: [] }, "", reply, last);
+}
+
 function by_address(a: Instance, b: Instance): boolean {
   return address_of(a) < address_of(b);
 }
@@ -242,17 +254,25 @@ function decode(
   const route = replies[from + 1];
   const has_backends = wrong_type || members.length > 0 || scored.length > 0;
   const has_route = is_wrong_type(route) || list_of(route).length > 0;
-  const host = host_of_path(name);
+  const parent = parent_of(name);
+  const [, pool] = parts_of_arm(name);
   const below = replies[from + 2];
-  const has_paths = host === undefined && (is_wrong_type(below) || list_of(below).length > 0);
-  if (!has_backends && !has_route && !has_paths) {
+  const has_paths = parent === undefined && (is_wrong_type(below) || list_of(below).length > 0);
+  if (!has_backends && !has_route && !has_paths && pool === undefined) {
     return $multi(undefined, undefined);
   }
-  const options = read_options(gathering, key(format, "route", name), route, last);
-  if (host !== undefined) {
-    // What is wrong with them is told of the host.
-    const silent: Gathering = { by_address: new LuaTable(), instances: [], problems: [] };
-    inherit(options, read_options(silent, "", below, last));
+  const options =
+    pool !== undefined
+      ? ({ pool } as RouteOptions)
+      : read_options(gathering, key(format, "route", name), route, last);
+  if (parent !== undefined) {
+    inherit(options, read_quietly(below, last));
+  }
+  if (pool !== undefined) {
+    inherit(options, read_quietly(route, last));
+  }
+  if (options.split !== undefined) {
+    gathering.instances = [];
   }
   override(gathering, key(format, "instances", name), replies[from]);
   table.sort(gathering.instances, by_address);
@@ -260,7 +280,7 @@ function decode(
     {
       kind: members.length > 0 ? "set" : scored.length > 0 ? "zset" : undefined,
       paths_only: !has_backends && !has_route,
-      paths: host === undefined ? read_paths(gathering, key(format, "paths", name), below) : undefined,
+      paths: parent === undefined ? read_paths(gathering, key(format, "paths", name), below) : undefined,
       instances: gathering.instances,
       options,
       problems: gathering.problems,

@@ -3,6 +3,7 @@
 import { parse_balance } from "../config/balance";
 import { parse_boolean, parse_time } from "../config/grammar";
 import { RouteOptions } from "./record";
+import { parse_split } from "./split";
 
 const MOST_TRIES = 100;
 /** Seconds. */
@@ -18,6 +19,23 @@ function parse_sticky(value: string): string | undefined {
   }
   const [name] = string.match(value, "^cookie:([%w_-]+)$");
   return name !== undefined && name.length <= 64 ? name : undefined;
+}
+
+/** An option about pools that share a route's requests. */
+function set_split(options: RouteOptions, name: string, value: string): string | undefined {
+  if (name === "split") {
+    const [shares, err] = parse_split(value);
+    if (shares === undefined) {
+      return `split ${err}`;
+    }
+    options.split = string.gsub(value, "%s", "")[0];
+    return undefined;
+  }
+  if (string.find(value, "^[%w_-]+$")[0] === undefined || value.length > 64) {
+    return "split_cookie must be 1 to 64 letters, digits or _ -";
+  }
+  options.split_cookie = value;
+  return undefined;
 }
 
 /** An option about which instance is chosen. */
@@ -75,7 +93,7 @@ for (const name of [
 
 /** What says where instances come from, and what becomes of a path without any, is each route's own. */
 const NOT_INHERITED = new LuaSet<string>();
-for (const name of ["pool", "fallthrough"]) {
+for (const name of ["pool", "fallthrough", "split", "split_cookie"]) {
   NOT_INHERITED.add(name);
 }
 
@@ -105,6 +123,8 @@ function set_option(options: RouteOptions, name: string, value: string): string 
       return `${name} must be 1ms to ${LONGEST_TIMEOUT}s`;
     }
     options[name] = seconds;
+  } else if (name === "split" || name === "split_cookie") {
+    return set_split(options, name, value);
   } else if (OF_CHOICE.has(name)) {
     return set_choice(options, name, value);
   } else if (string.sub(name, 1, 5) !== "meta.") {
@@ -124,7 +144,7 @@ function keep_last_good(options: RouteOptions, name: string, last: RouteOptions 
     options[name] = last[name];
   } else if (name === "read_timeout") {
     options.read_timeout = last.read_timeout;
-  } else if (OF_CHOICE.has(name)) {
+  } else if (OF_CHOICE.has(name) || name === "split" || name === "split_cookie") {
     (options as Record<string, unknown>)[name] = (last as Record<string, unknown>)[name];
   }
 }

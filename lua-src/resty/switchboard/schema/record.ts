@@ -38,6 +38,10 @@ export interface RouteOptions {
   prefer_zone?: boolean;
   /** Of a path: without an instance its requests go to the next shorter prefix, or to the host. */
   fallthrough?: boolean;
+  /** As it was written: `schema/split`. The instances come from these pools. */
+  split?: string;
+  /** The name of the cookie that keeps a client at its pool. */
+  split_cookie?: string;
 }
 
 /** A value that was skipped, for the operator. */

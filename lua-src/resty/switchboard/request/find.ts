@@ -1,0 +1,102 @@
+/** The route of a request: its host's, that of a path prefix within the host, or of a pool that it is split over. */
+
+import { count } from "../observe/counters";
+import { Entry } from "../route/entry";
+import { find, Found, Lookup } from "../route/lookup";
+import { match, PathNode } from "../route/path";
+import { Arm, Split, take_turn } from "../route/split";
+import { came_by_tls } from "./forwarded";
+
+/**
+ * The route of a path within a host.
+ *
+ * A listed prefix has its paths even when it has no instance: the next wider route may be somebody else's app. Only
+ * its own option `fallthrough` lets them go on to the next shorter prefix, and at last to the host.
+ */
+function find_below(lookup: Lookup, host: Entry, paths: PathNode, path: string): Found {
+  let node = match(paths, path);
+  while (node !== undefined) {
+    const [entry, reason, detail] = find(lookup, node.name!);
+    if (entry === undefined) {
+      return $multi(undefined, reason === "unknown_route" ? "no_instances" : reason, detail);
+    }
+    if (entry.refusal === undefined || entry.split !== undefined || !entry.falls_through) {
+      return $multi(entry, undefined, undefined);
+    }
+    node = node.shorter;
+  }
+  return $multi(host, undefined, undefined);
+}
+
+function keep_client(split: Split, arm: Arm): void {
+  const header = ngx.header as Record<string, string | string[] | undefined>;
+  const secure = came_by_tls() ? "; Secure" : "";
+  header["Set-Cookie"] = `${split.cookie}=${arm.mark}; Path=/; HttpOnly; SameSite=Lax${secure}`;
+}
+
+/** The arm that the client's cookie means. */
+function kept_arm(split: Split): Arm | undefined {
+  const mark = split.cookie !== undefined ? ngx.var[`cookie_${split.cookie}`] : undefined;
+  return mark !== undefined ? (split.by_mark.get(mark) as Arm | undefined) : undefined;
+}
+
+/**
+ * The route of one of the pools that a route is split over: where the client landed before, else by turns. A pool
+ * without a usable instance leaves its share to the others.
+ */
+function find_arm(lookup: Lookup, whole: Entry, split: Split): Found {
+  const passed: Arm[] = [];
+  const kept = kept_arm(split);
+  let arm = kept ?? take_turn(split, passed);
+  while (arm !== undefined) {
+    const [entry, reason, detail] = find(lookup, arm.name);
+    if (entry !== undefined && entry.refusal === undefined) {
+      if (split.cookie !== undefined && arm !== kept) {
+        keep_client(split, arm);
+      }
+      return $multi(entry, undefined, undefined);
+    }
+    if (entry === undefined && reason === "store_unreachable" && passed.length === split.arms.length - 1) {
+      return $multi(undefined, reason, detail);
+    }
+    count("switchboard_split_passed_total", 1);
+    passed.push(arm);
+    arm = take_turn(split, passed);
+  }
+  return $multi(whole, undefined, undefined);
+}
+
+/** The route of a host that leads on: by path, or to pools. */
+function find_within(lookup: Lookup, host: Entry): Found {
+  let entry: Entry | undefined = host;
+  if (host.paths !== undefined) {
+    const [below, reason, detail] = find_below(lookup, host, host.paths, ngx.var.uri ?? "/");
+    if (below === undefined) {
+      return $multi(undefined, reason, detail);
+    }
+    entry = below;
+  }
+  if (entry.split !== undefined) {
+    return find_arm(lookup, entry, entry.split);
+  }
+  return $multi(entry, undefined, undefined);
+}
+
+/**
+ * The route of a request. Yields only when Redis must be waited for.
+ *
+ * @param name normalised
+ * @returns the entry, which may still refuse; or nil, the reason, and what stood behind it
+ */
+function find_route(lookup: Lookup, name: string): Found {
+  const [host, reason, detail] = find(lookup, name);
+  if (host === undefined) {
+    return $multi(undefined, reason, detail);
+  }
+  if (host.leads_on) {
+    return find_within(lookup, host);
+  }
+  return $multi(host, undefined, undefined);
+}
+
+export { find_route };
