@@ -72,6 +72,7 @@ guard: build engine ## instructions and shared-dict bytes a request may cost; UP
 bench: build engine ## against bare nginx, HAProxy and a naive router, and the balancing: see bench/README.md
 	$(call say,bench)
 	@npx tsx bench/run.ts
+	@npx tsx bench/watch.ts
 	@npx tsx bench/balance.ts
 
 test: lint build gates spec guard integration ## all of the above

@@ -103,6 +103,36 @@ describe("while Redis is watched", () => {
     assert.equal(await callsOf(stage.redis, "smembers"), before);
   });
 
+  it("heart-beats are read, and drop nothing from the caches of the workers", async () => {
+    const a = await stage.backend("a");
+    const hosts = Array.from({ length: 20 }, (_, i) => `beating-${i}.test`);
+    const beat = async (host: string, seconds: number): Promise<unknown> =>
+      stage.redis.client.zadd(`backends:${host}`, Math.floor(Date.now() / 1000) + seconds, a.at);
+    for (const host of hosts) {
+      await beat(host, 60);
+      await askTimes(stage.router, host, 60);
+    }
+    // Workers add up what they count once a second.
+    await pass(1.1);
+    const before = await stage.router.metrics();
+    const since = async (series: string): Promise<number> =>
+      ((await stage.router.metrics()).get(series) ?? 0) - (before.get(series) ?? 0);
+    for (const seconds of [70, 80, 90]) {
+      await Promise.all(hosts.map(async (host) => beat(host, seconds)));
+      await pass(0.1);
+    }
+    for (const host of hosts) {
+      await askTimes(stage.router, host, 10);
+    }
+    await eventually("all were heard", async () => {
+      assert.equal(await since("switchboard_watch_changes_total"), 60);
+    });
+    await pass(1.1);
+    // Were they dropped, each host would be looked up by each worker.
+    const misses = await since('switchboard_lookups_total{cache="shared"}');
+    assert.ok(misses <= 2, `${misses} lookups missed the cache of the worker`);
+  });
+
   it("a name that changes all the time is read at most every 50 ms, and its last change counts", async () => {
     const [a, b] = [await stage.backend("a"), await stage.backend("b")];
     const host = await stage.serve("nervous.test", a);

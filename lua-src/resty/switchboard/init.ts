@@ -21,11 +21,10 @@ import { Dicts, open } from "./route/dict";
 import { held } from "./route/guard";
 import { create as create_lookup, Lookup } from "./route/lookup";
 import { count as count_names } from "./route/names";
-import { create as create_overseer, tick as oversee } from "./route/overseer";
+import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch, lag_of, mode_of } from "./route/watch";
 import { parse_key_format } from "./schema/keys";
 import { Problem } from "./schema/record";
-import { LOOK_EVERY } from "./store/lease";
 import { ping } from "./store/redis";
 import { read as read_trust } from "./store/trust";
 
@@ -162,9 +161,7 @@ function start(): void {
     }
   });
   const { dicts, loader } = active.lookup;
-  const overseer = create_overseer(create_watch(active.config, loader.format, dicts, loader));
-  oversee(overseer, false);
-  ngx.timer.every(LOOK_EVERY, (premature) => oversee(overseer, premature));
+  oversee(create_overseer(create_watch(active.config, loader.format, dicts, loader)));
   if (ngx.worker.id() === 0) {
     ngx.timer.at(0, (premature) => {
       if (!premature) {

@@ -5,7 +5,7 @@
 
 import { printable, tell } from "../observe/journal";
 import { wiped_at } from "../store/identity";
-import { holds } from "../store/lease";
+import { holds, LOOK_EVERY } from "../store/lease";
 import { check_all, read_everything } from "./check";
 import { checked_epoch, Held, held, hold, is_mass, note_checked, release } from "./guard";
 import { tick as tick_watch, Watch } from "./watch";
@@ -14,6 +14,8 @@ import { tick as tick_watch, Watch } from "./watch";
 const AGAIN = 1;
 /** Seconds between two looks at what is held: it may have come back. */
 const HELD_AGAIN = 5;
+/** Looks at the lease in one timer: nginx gives its memory back when it ends. */
+const LOOKS = 1000;
 /** Seconds by which an operator's clock may be behind this node's. */
 const CLOCKS = 5;
 
@@ -105,7 +107,7 @@ function run(premature: boolean, overseer: Overseer): void {
   }
 }
 
-/** Call it every `LOOK_EVERY` of store/lease in every worker; `exiting` when it is the last time. */
+/** Every LOOK_EVERY in every worker; `exiting` when it is the last time. */
 function tick(overseer: Overseer, exiting: boolean): void {
   const { watch } = overseer;
   if (!tick_watch(watch, exiting) || overseer.busy || watch.epoch === 0) {
@@ -120,4 +122,24 @@ function tick(overseer: Overseer, exiting: boolean): void {
   }
 }
 
-export { create, tick };
+function stand_by(premature: boolean, overseer: Overseer): void {
+  for (const _ of $range(1, LOOKS)) {
+    const exiting = premature || ngx.worker.exiting();
+    const [ok, err] = pcall(tick, overseer, exiting);
+    if (!ok) {
+      tell(ngx.ERR, "overseer", `the look at the lease failed: ${tostring(err)}`);
+    }
+    if (exiting) {
+      return;
+    }
+    ngx.sleep(LOOK_EVERY);
+  }
+  ngx.timer.at(0, stand_by, overseer);
+}
+
+/** Starts it in this worker. A sleep costs a fifth of a timer, of which there would be five a second. */
+function start(overseer: Overseer): void {
+  ngx.timer.at(0, stand_by, overseer);
+}
+
+export { create, start };

@@ -28,6 +28,8 @@ const ASK_AGAIN = 60;
 const LOOK_EVERY = 1;
 /** Seconds that a reload may take. */
 const RELOAD_PATIENCE = 2;
+/** Seconds between two words to the node that the watch is well. */
+const TELL_EVERY = 0.5;
 const MODE = "watch:mode";
 const LAG = "watch:lag";
 const STAR = 42;
@@ -47,6 +49,8 @@ export interface Watch {
   hears: number;
   /** The epoch that it began last, for who checks all names; 0: none. */
   epoch: number;
+  /** ngx.now() at which the node was told last how the watch is. */
+  told: number;
   /** `switchboard:wiped` was written. */
   wiped: boolean;
 }
@@ -247,11 +251,15 @@ function tick(watch: Watch, exiting: boolean): boolean {
   if (!watch.running) {
     watch.running = start_session(watch, 0);
   }
-  if (watch.hears > 0) {
-    confirm(watch.dicts.state, watch.hears);
+  const now = ngx.now();
+  if (now - watch.told >= TELL_EVERY) {
+    watch.told = now;
+    if (watch.hears > 0) {
+      confirm(watch.dicts.state, watch.hears);
+    }
+    watch.dicts.state.set(LAG, watch.reloads.lag);
+    watch.reloads.lag = 0;
   }
-  watch.dicts.state.set(LAG, watch.reloads.lag);
-  watch.reloads.lag = 0;
   return true;
 }
 
@@ -278,6 +286,7 @@ function create(config: Config, format: KeyFormat, dicts: Dicts, loader: Loader)
     running: false,
     hears: 0,
     epoch: 0,
+    told: 0,
     wiped: false,
   };
 }
