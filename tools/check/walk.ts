@@ -48,8 +48,10 @@ interface Verdict {
   questions: { command: Command; finding: Verdict["findings"][number] }[];
 }
 
-/** Names whose replies are in memory at once. */
-const NAMES_AT_ONCE = 100;
+/** Names that are read at once: as many, and fewer where names have many members. */
+const MOST_NAMES_AT_ONCE = 100;
+/** Members that may well be in memory at once. */
+const MANY_MEMBERS = 10_000;
 /** Keys of nobody are counted by what they begin with, up to so many beginnings. */
 const MOST_BEGINNINGS = 100;
 /** Names with findings that are remembered, as SCAN may return a key twice. */
@@ -89,7 +91,13 @@ function saysNo(reply: Value | undefined, label: string): boolean {
   return found === 0 || found === null || (Array.isArray(found) && found.length === 0);
 }
 
-async function verdictsOf(walk: Walk, places: Place[], ask: Store["ask"]): Promise<Verdict["findings"][]> {
+interface Judged {
+  findings: Verdict["findings"][];
+  /** How many there were to read. */
+  members: number;
+}
+
+async function verdictsOf(walk: Walk, places: Place[], ask: Store["ask"]): Promise<Judged> {
   const reads = walk.lua.call("read", places as unknown as Value) as Command[][];
   const replies = await askAll(ask, reads);
   const verdicts = walk.lua.call("judge", places as unknown as Value, replies) as unknown as Verdict[];
@@ -101,25 +109,31 @@ async function verdictsOf(walk: Walk, places: Place[], ask: Store["ask"]): Promi
     walk.store.ask,
     verdicts.map(({ questions }) => questions.map(({ command }) => command)),
   );
-  return verdicts.map(({ findings, questions }, i) => [
-    ...findings,
-    ...questions.filter((_, j) => saysNo(answers[i]?.[j], walk.label)).map(({ finding }) => finding),
+  const findings = verdicts.map((verdict, i) => [
+    ...verdict.findings,
+    ...verdict.questions.filter((_, j) => saysNo(answers[i]?.[j], walk.label)).map(({ finding }) => finding),
   ]);
+  const members = replies
+    .flat()
+    .reduce<number>((sum, reply) => sum + (Array.isArray(reply) ? reply.length : 0), 0);
+  return { findings, members };
 }
 
 /**
  * Judges names. What is found is looked at a second time, each name in a transaction: a platform that writes
  * while the tool reads must not be accused of what stood there for a moment.
+ *
+ * @returns how many members there were to read
  */
-async function judge(walk: Walk, places: Place[], reported: Set<string>): Promise<void> {
+async function judge(walk: Walk, places: Place[], reported: Set<string>): Promise<number> {
   const first = await verdictsOf(walk, places, walk.store.ask);
-  const doubtful = places.filter((_, i) => first[i]!.length > 0);
+  const doubtful = places.filter((_, i) => first.findings[i]!.length > 0);
   for (const place of doubtful) {
     const id = `${place.schema} ${place.name}`;
     if (reported.has(id)) {
       continue;
     }
-    const [findings] = await verdictsOf(walk, [place], walk.store.askAtOnce);
+    const [findings] = (await verdictsOf(walk, [place], walk.store.askAtOnce)).findings;
     if (findings!.length > 0 && reported.size < MOST_REMEMBERED) {
       reported.add(id);
     }
@@ -132,6 +146,7 @@ async function judge(walk: Walk, places: Place[], reported: Set<string>): Promis
       });
     }
   }
+  return first.members;
 }
 
 /** What a key of nobody begins with: up to its first `:` or `/`. */
@@ -165,6 +180,7 @@ export async function walk(given: Walk): Promise<Totals> {
   const beginnings = new Map<string, number>();
   const reported = new Set<string>();
   let cursor = "0";
+  let atOnce = MOST_NAMES_AT_ONCE >> 3;
   do {
     const [reply] = await given.store.ask([["SCAN", cursor, "COUNT", given.count]]);
     const scanned = must(reply, given.label);
@@ -184,10 +200,13 @@ export async function walk(given: Walk): Promise<Totals> {
       }
     });
     const met = placed.flatMap((mine) => (mine === false ? [] : mine));
-    for (let from = 0; from < met.length; from += NAMES_AT_ONCE) {
-      const places = await firstMet(given, met.slice(from, from + NAMES_AT_ONCE));
-      await judge(given, places, reported);
+    for (let from = 0; from < met.length;) {
+      const places = await firstMet(given, met.slice(from, from + atOnce));
+      from += atOnce;
+      const members = await judge(given, places, reported);
       totals.names += places.length;
+      atOnce = Math.max(1, Math.min(MOST_NAMES_AT_ONCE, members > MANY_MEMBERS ? atOnce >> 2 : atOnce * 2));
+      given.progress(totals);
     }
     given.progress(totals);
   } while (cursor !== "0");
