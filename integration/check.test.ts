@@ -125,6 +125,7 @@ describe("switchboard check, of the native schema", () => {
     await redis.hset("route:@p", "pool", "@q");
     await redis.sadd("backends:a.test/api", "10.0.0.1:80");
     await redis.zadd("backends:beats.test", 1_700_000_000, "10.0.0.1:80", 1_900_000_000, "10.0.0.2:80");
+    await redis.hset("route:s.test", "split", "@p=5,@gone=95");
     await redis.sadd("paths:g.test", "/ok", "/bad/", "nope");
     await redis.sadd("backends:g.test/ok", "10.0.0.1:80");
     await redis.set("paths:h.test", "/api");
@@ -142,6 +143,7 @@ describe("switchboard check, of the native schema", () => {
       "bad_value backends:b.test \\xff\\n\\\\:80",
       "bad_value route:e.test tries 0",
       "dangling_pool route:e.test pool @gone",
+      "dangling_pool route:s.test split @p=5,@gone=95",
       ...["duplicate backends:a.test 10.0.0.1:80", "duplicate backends:a.test http://10.0.0.1:80"].filter(
         (one) =>
           // Which of two is met first is Redis's affair.

@@ -5,6 +5,7 @@ import { key, KeyFormat, KINDS, split_key } from "../schema/keys";
 import { host_of_path } from "../schema/within";
 import * as native from "../schema/native";
 import { problem_of_prefix } from "../schema/prefix";
+import { parse_split } from "../schema/split";
 import { Reply } from "../store/redis";
 import { add_record, Judge, name_fault, Verdict } from "./judge";
 
@@ -66,13 +67,14 @@ function judge_place(format: KeyFormat, name: string, where: string, verdict: Ve
   }
 }
 
-function judge_pool(format: KeyFormat, name: string, pool: string, verdict: Verdict): void {
+/** @param value the option that names the pool, as it stands there */
+function judge_pool(format: KeyFormat, name: string, pool: string, value: string, verdict: Verdict): void {
   const where = key(format, "route", name);
   if (string.sub(name, 1, 1) === "@") {
     verdict.findings.push({
       code: "ignored_option",
       key: where,
-      value: `pool ${pool}`,
+      value,
       reason: "the pool of a pool is not followed",
     });
     return;
@@ -82,8 +84,8 @@ function judge_pool(format: KeyFormat, name: string, pool: string, verdict: Verd
     finding: {
       code: "dangling_pool",
       key: where,
-      value: `pool ${pool}`,
-      reason: `this pool does not exist: it has no key ${key(format, "backends", pool)}`,
+      value,
+      reason: `the pool ${pool} does not exist: it has no key ${key(format, "backends", pool)}`,
     },
   });
 }
@@ -102,7 +104,13 @@ function judge(format: KeyFormat, config: Config, name: string, where: string, r
   }
   add_record(verdict, config, key(format, "backends", name), record);
   if (record.options.pool !== undefined) {
-    judge_pool(format, name, record.options.pool, verdict);
+    judge_pool(format, name, record.options.pool, `pool ${record.options.pool}`, verdict);
+  }
+  if (record.options.split !== undefined) {
+    const [shares] = parse_split(record.options.split);
+    for (const share of shares ?? []) {
+      judge_pool(format, name, share.pool, `split ${record.options.split}`, verdict);
+    }
   }
   return verdict;
 }
