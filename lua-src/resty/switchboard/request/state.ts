@@ -33,6 +33,10 @@ export interface RequestState {
   upgrade: boolean;
 }
 
+/**
+ * By the address of the request. Each function below works it out itself: a function of its own is so small that LuaJIT
+ * begins traces in it, which end in its callers and come to nothing, again and again.
+ */
 const live = new LuaTable<number, RequestState>();
 const spare: RequestState[] = [];
 let spare_count = 0;
@@ -41,13 +45,9 @@ let running = 0;
 /** More spare tables than this are left to the garbage collector after a burst. */
 const MOST_SPARE = 1024;
 
-function request_key(): number {
-  return tonumber(cast("uintptr_t", get_request()))!;
-}
-
 /** The running request's state; undefined when `begin` was not called for it. */
 function current(): RequestState | undefined {
-  return live.get(request_key());
+  return live.get(tonumber(cast("uintptr_t", get_request()))!);
 }
 
 /** Takes the running try off its instance. */
@@ -67,7 +67,7 @@ function forget_tried(state: RequestState): void {
 
 /** Starts a request on a route; one that was redirected into a route again starts anew. */
 function begin(entry: Entry): RequestState {
-  const key = request_key();
+  const key = tonumber(cast("uintptr_t", get_request()))!;
   let state = live.get(key);
   if (state !== undefined) {
     release(state);
@@ -106,7 +106,7 @@ function end(state: RequestState): void {
     state.peer.state.answered_at = ngx.now();
   }
   release(state);
-  live.delete(request_key());
+  live.delete(tonumber(cast("uintptr_t", get_request()))!);
   running -= 1;
   if (spare_count < MOST_SPARE) {
     if (state.tried[0] !== undefined) {
