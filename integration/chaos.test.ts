@@ -254,6 +254,9 @@ describe("a flood of a hundred thousand made-up hosts", () => {
     for (const host of hosts) {
       await eventually(`${host} is known`, async () => stage.router.echo({ host }));
     }
+    await eventually("all routes were read", async () =>
+      assert.equal((await stage.router.metrics()).get("switchboard_routes_complete"), 1),
+    );
     const execs = async (): Promise<number> =>
       Number(/cmdstat_exec:calls=(\d+)/.exec(await stage.redis.client.info("commandstats"))?.[1] ?? 0);
     const before = await execs();

@@ -34,7 +34,10 @@ import {
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
-/** Seconds until a route without its lapsed instances is looked at again: Redis may just have gone silent. */
+/**
+ * Seconds until a route with lapsed instances is looked at again. Without them: Redis may just have gone
+ * silent. With them: it may just be back, and while it is watched the route would else be kept for minutes.
+ */
 const RECHECK_LAPSED = 1;
 /** Seconds that a background load may take. */
 const REFRESH_PATIENCE = 2;
@@ -100,7 +103,7 @@ function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_
     note_part(lookup.cache, parent, entry);
     parent = parent_of(parent);
   }
-  const look_again = entry.lapsed === "dropped" ? now + RECHECK_LAPSED : check_at;
+  const look_again = entry.lapsed !== undefined ? now + RECHECK_LAPSED : check_at;
   const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };
   recent.set(cache, name, slot);
   entry.loaded = stored.loaded;
