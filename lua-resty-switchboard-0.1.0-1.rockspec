@@ -60,6 +60,7 @@ build = {
     ["resty.switchboard.request.phases"] = "lib/resty/switchboard/request/phases.lua",
     ["resty.switchboard.request.state"] = "lib/resty/switchboard/request/state.lua",
     ["resty.switchboard.request.tries"] = "lib/resty/switchboard/request/tries.lua",
+    ["resty.switchboard.route.adopt"] = "lib/resty/switchboard/route/adopt.lua",
     ["resty.switchboard.route.age"] = "lib/resty/switchboard/route/age.lua",
     ["resty.switchboard.route.balancing"] = "lib/resty/switchboard/route/balancing.lua",
     ["resty.switchboard.route.bulk"] = "lib/resty/switchboard/route/bulk.lua",

@@ -7,38 +7,25 @@
 
 import { Config } from "../config";
 import { KeyFormat } from "../schema/keys";
-import { is_arm, parent_of } from "../schema/within";
+import { is_arm } from "../schema/within";
 import { Problem } from "../schema/record";
-import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
 import { read as read_trust, Trust } from "../store/trust";
+import { adopt } from "./adopt";
 import { fresh_until, LONGEST_FRESH, stale_until } from "./age";
-import { decode } from "./codec";
 import { is_current, is_current_match } from "./current";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
-import { compile, Entry } from "./entry";
+import { Entry } from "./entry";
 import { match_stamp } from "./fence";
 import { patterns } from "./host";
 import { create as create_loader, load, Loader } from "./loader";
 import * as recent from "./recent";
 import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
-import {
-  cache_of,
-  create as create_cache,
-  look_at_generation,
-  note_part,
-  Slot,
-  WorkerCache,
-} from "./worker_cache";
+import { create as create_cache, look_at_generation, WorkerCache } from "./worker_cache";
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
-/**
- * Seconds until a route with lapsed instances is looked at again. Without them: Redis may just have gone
- * silent. With them: it may just be back, and while it is watched the route would else be kept for minutes.
- */
-const RECHECK_LAPSED = 1;
 /** Seconds that a background load may take. */
 const REFRESH_PATIENCE = 2;
 
@@ -65,52 +52,6 @@ export interface Lookup {
   misses: number;
 }
 
-/** Whether heart-beats can be heard; while Redis is silent nothing ends. */
-function can_expire(lookup: Lookup, stored: Stored): boolean {
-  return stored.lives === "" || (reachable() && down_since(lookup.dicts.state) === undefined);
-}
-
-/** Whether a compiled entry is what compiling this text again would give. */
-function is_same(entry: Entry, text: string, now: number, expire: boolean): boolean {
-  return (
-    entry.text === text &&
-    entry.expires > now &&
-    (entry.lapsed !== "kept" || !expire) &&
-    (entry.lapsed !== "dropped" || expire)
-  );
-}
-
-/** Puts a stored route into the worker cache; compiles it only if it is another than the one there. */
-function adopt(lookup: Lookup, name: string, stored: Stored, now: number, check_at: number): Entry {
-  const cache = cache_of(lookup.cache, name);
-  const known = recent.get(cache, name);
-  const before = known !== undefined ? known.entry : undefined;
-  const expire = can_expire(lookup, stored);
-  let entry: Entry;
-  if (before !== undefined && is_same(before, stored.text, now, expire)) {
-    // Invalid but equal: it became what it was again.
-    before.valid = true;
-    entry = before;
-  } else {
-    entry = compile(lookup.config, name, stored.text, decode(stored.body, stored.lives), now, expire, before);
-  }
-  const pool = dict.pool_of(stored);
-  if (pool !== undefined) {
-    note_part(lookup.cache, pool, entry);
-  }
-  let parent = parent_of(name);
-  while (parent !== undefined) {
-    note_part(lookup.cache, parent, entry);
-    parent = parent_of(parent);
-  }
-  const look_again = entry.lapsed !== undefined ? now + RECHECK_LAPSED : check_at;
-  const slot: Slot = { entry, check_at: math.min(check_at, look_again, entry.expires) };
-  recent.set(cache, name, slot);
-  entry.loaded = stored.loaded;
-  lookup.found_in = "shared";
-  return entry;
-}
-
 function is_too_stale(lookup: Lookup, loaded: number, now: number): boolean {
   const { ttl, stale_while_refresh, max_stale } = lookup.config;
   return max_stale > 0 && now - loaded > ttl + stale_while_refresh + max_stale;
@@ -118,6 +59,7 @@ function is_too_stale(lookup: Lookup, loaded: number, now: number): boolean {
 
 /** Serves a stored route by its age; may wait for a load. */
 function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found {
+  lookup.found_in = "shared";
   const fresh_end = fresh_until(lookup, name, stored.loaded, stored.fresh, stored.epoch);
   const current = is_current(lookup.dicts, name, stored);
   if (current && now < fresh_end) {
