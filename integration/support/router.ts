@@ -17,8 +17,10 @@ export interface RouterOptions {
   workers?: number;
   /** Directives of the server that proxies, beside `location /`. */
   server?: string;
-  /** Whether the server includes errors.conf, as the example does; yes unless given. */
+  /** Whether the server includes errors.conf and prepared.conf, as the example does; yes unless given. */
   errors?: boolean;
+  /** Whether reasons.conf is there, as in http.conf; yes unless given. The image has none. */
+  reasons?: boolean;
   /** Directives of `http {}`; `{port}` stands for the router's port. */
   http?: string;
   files?: { content: string; target: string }[];
@@ -57,6 +59,9 @@ export interface Router {
   close(): Promise<void>;
 }
 
+/** What http.conf includes. */
+const PARTS = ["dicts", "init", "upstream", "log", "reasons"];
+
 function configuration(options: RouterOptions, port: number, healthPort: number): string {
   return `
 worker_processes ${options.workers ?? 2};
@@ -66,11 +71,13 @@ events { worker_connections 8192; }
 http {
   access_log off;
   client_max_body_size 0;
-  include switchboard/http.conf;
+  ${PARTS.filter((part) => part !== "reasons" || (options.reasons ?? true))
+    .map((part) => `include switchboard/${part}.conf;`)
+    .join("\n  ")}
   ${(options.http ?? "").replaceAll("{port}", String(port))}
   server {
     listen 127.0.0.1:${port} default_server;
-    ${(options.errors ?? true) ? "include switchboard/errors.conf;" : ""}
+    ${(options.errors ?? true) ? "include switchboard/errors.conf; include switchboard/prepared.conf;" : ""}
     ${(options.server ?? "").replaceAll("{port}", String(port))}
     location / { include switchboard/proxy.conf; }
   }

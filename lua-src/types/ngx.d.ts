@@ -21,6 +21,9 @@ interface NgxRequest {
   get_headers(most?: number): Record<string, string | string[] | undefined>;
   set_header(name: string, value: string | undefined): void;
   is_internal(): boolean;
+  /** 1.0, 1.1, 2, 3; undefined for HTTP/0.9. */
+  http_version(): number | undefined;
+  set_uri(uri: string, jump: boolean): void;
 }
 
 /** @noSelf */
@@ -159,6 +162,7 @@ interface Ngx {
   print(...words: unknown[]): void;
   exit(status: number): void;
   exec(target: string): void;
+  redirect(target: string, status: number): void;
   now(): number;
   time(): number;
   update_time(): void;
@@ -199,6 +203,7 @@ declare module "ngx.balancer" {
     idle: number,
     requests: number,
   ): LuaMultiReturn<[true, undefined] | Failure>;
+  export function recreate_request(this: void): LuaMultiReturn<[true, undefined] | Failure>;
   export function set_upstream_tls(this: void, on: boolean): LuaMultiReturn<[true, undefined] | Failure>;
 }
 

@@ -173,7 +173,12 @@ function start(): void {
 
 /** For access_by_lua of a location that proxies to `switchboard`. */
 function access(): void {
-  phases.access(router ?? configured());
+  phases.access(router ?? configured(), false);
+}
+
+/** For access_by_lua of the locations of prepared.conf, to which requests come from `access`. */
+function access_prepared(): void {
+  phases.access(router ?? configured(), true);
 }
 
 /** For balancer_by_lua of the upstream `switchboard`. */
@@ -215,6 +220,7 @@ function metrics(): void {
 
 export {
   access,
+  access_prepared,
   balance,
   configure,
   failed,

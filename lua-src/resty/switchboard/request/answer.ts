@@ -10,6 +10,10 @@ export type Reason =
   | "name_unresolved"
   | "store_unreachable"
   | "loop"
+  | "forbidden"
+  | "maintenance"
+  | "body_too_large"
+  | "length_required"
   | "connect_failed"
   | "tls_failed"
   | "bad_response"
@@ -45,6 +49,22 @@ const MEANINGS: Record<Reason, Meaning> = {
     text: "The router cannot look this site up at the moment.",
   },
   loop: { status: 508, title: "Loop Detected", text: "This site leads back to the router." },
+  forbidden: { status: 403, title: "Forbidden", text: "This site is not open to your address." },
+  maintenance: {
+    status: 503,
+    title: "Service Unavailable",
+    text: "This site is under maintenance.",
+  },
+  body_too_large: {
+    status: 413,
+    title: "Content Too Large",
+    text: "This site does not take so large a body.",
+  },
+  length_required: {
+    status: 411,
+    title: "Length Required",
+    text: "This site takes a body only with its Content-Length.",
+  },
   connect_failed: {
     status: 502,
     title: "Bad Gateway",
@@ -72,12 +92,17 @@ function set_header(name: string, value: string | number): void {
   (ngx.header as Record<string, string | number>)[name] = value;
 }
 
-function write_body(meaning: Meaning, reason: Reason): void {
-  let body = `${meaning.status} ${meaning.title}: ${meaning.text} (${reason})\n`;
+function escape_html(text: string): string {
+  const [escaped] = string.gsub(text, '[&<>"]', { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" });
+  return escaped;
+}
+
+function write_body(meaning: Meaning, reason: Reason, text: string): void {
+  let body = `${meaning.status} ${meaning.title}: ${text} (${reason})\n`;
   if (wants_html(ngx.var.http_accept)) {
     set_header("Content-Type", "text/html; charset=utf-8");
     const title = `${meaning.status} ${meaning.title}`;
-    body = `<!doctype html>\n<title>${title}</title>\n<h1>${title}</h1>\n<p>${meaning.text}</p>\n<p><small>${reason}</small></p>\n`;
+    body = `<!doctype html>\n<title>${title}</title>\n<h1>${title}</h1>\n<p>${escape_html(text)}</p>\n<p><small>${reason}</small></p>\n`;
   } else {
     set_header("Content-Type", "text/plain; charset=utf-8");
   }
@@ -92,7 +117,9 @@ function name_reason(reason: Reason): void {
   ngx.var.switchboard_error = reason;
 }
 
-function send(config: Config, reason: Reason, status: number): void {
+function send(config: Config, reason: Reason, own_text: string): void {
+  const meaning = MEANINGS[reason];
+  const status = meaning.status;
   name_reason(reason);
   if (!config.error_body) {
     // nginx makes the body: the user's error_page, or its own.
@@ -100,21 +127,30 @@ function send(config: Config, reason: Reason, status: number): void {
     return;
   }
   ngx.status = status;
-  write_body(MEANINGS[reason], reason);
+  write_body(meaning, reason, own_text !== "" ? own_text : meaning.text);
   ngx.exit(ngx.HTTP_OK);
 }
 
-/** Answers the request in the access phase, where it is refused. */
-function refuse(config: Config, reason: Reason): void {
-  const status = MEANINGS[reason].status;
+/**
+ * Answers the request in the access phase, where it is refused.
+ *
+ * @param own_text what the body says instead of the router's own words; empty: those
+ */
+function refuse(config: Config, reason: Reason, own_text = ""): void {
   count(`switchboard_answers_total{reason="${reason}"}`, 1);
-  count(series_of_status(status), 1);
-  send(config, reason, status);
+  count(series_of_status(MEANINGS[reason].status), 1);
+  send(config, reason, own_text);
+}
+
+/** Answers a request to a route under maintenance. */
+function refuse_for_now(config: Config, own_text: string, retry_after: number): void {
+  set_header("Retry-After", string.format("%d", retry_after));
+  refuse(config, "maintenance", own_text);
 }
 
 /** Answers in the place of nginx, which has given up after failed tries. */
 function explain_failure(config: Config, reason: Reason): void {
-  send(config, reason, MEANINGS[reason].status);
+  send(config, reason, "");
 }
 
-export { explain_failure, name_reason, refuse };
+export { explain_failure, name_reason, refuse, refuse_for_now };

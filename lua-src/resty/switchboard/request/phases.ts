@@ -3,14 +3,25 @@
 import { Config } from "../config";
 import { count, series_of_status } from "../observe/counters";
 import { printable, tell } from "../observe/journal";
+import { Entry } from "../route/entry";
 import { Lookup } from "../route/lookup";
-import { explain_failure, name_reason, Reason, refuse } from "./answer";
+import { Policy } from "../route/policy";
+import { explain_failure, name_reason, Reason, refuse, refuse_for_now } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { fill_in, fill_in_route } from "./fields";
 import { find_route } from "./find";
 import { has_passed, tell_the_way } from "./forwarded";
 import { new_id } from "./id";
+import {
+  change_response,
+  location_for,
+  may_change_responses,
+  prepare,
+  refusal_of,
+  send_to_https,
+  status_of_redirect,
+} from "./obey";
 import { begin, current, end, RequestState } from "./state";
 import { reason_of_answer } from "./tries";
 
@@ -45,8 +56,37 @@ function attend(router: Router, ask: Ask, state: RequestState): boolean {
   return true;
 }
 
-/** Finds the route of the request and prepares its tries, or answers it. */
-function access(router: Router): void {
+/** Puts a request under the options of its route. False: it was answered, or went on to another location. */
+function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared: boolean): boolean {
+  if (router.listens_to_proxies) {
+    tell_the_way(router.config, ask);
+  }
+  const refused = refusal_of(policy, router.listens_to_proxies);
+  if (refused === undefined) {
+    const location = prepared ? undefined : location_for(policy, entry.name);
+    if (location !== undefined) {
+      ngx.exec(location);
+    }
+    return location === undefined;
+  }
+  fill_in_route(entry.name);
+  if (refused === "to_https") {
+    count(series_of_status(status_of_redirect()), 1);
+    send_to_https();
+  } else if (refused === "maintenance") {
+    refuse_for_now(router.config, policy.maintenance!, policy.retry_after);
+  } else {
+    refuse(router.config, refused);
+  }
+  return false;
+}
+
+/**
+ * Finds the route of the request and prepares its tries, or answers it.
+ *
+ * @param prepared it runs in one of the locations of prepared.conf
+ */
+function access(router: Router, prepared: boolean): void {
   (ngx.var as Record<string, string>).switchboard_new_id = new_id();
   const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "");
   if (ask.name === undefined) {
@@ -62,6 +102,10 @@ function access(router: Router): void {
     refuse_and_tell(router, reason, ask.host, detail);
     return;
   }
+  const policy = entry.policy;
+  if (policy !== undefined && !admit(router, ask, entry, policy, prepared)) {
+    return;
+  }
   if (entry.refusal !== undefined && !is_kept(entry.choice)) {
     fill_in_route(entry.name);
     refuse_and_tell(router, entry.refusal, ask.host, undefined);
@@ -74,6 +118,9 @@ function access(router: Router): void {
   }
   if (ask.special || router.listens_to_proxies) {
     tell_the_way(router.config, ask);
+  }
+  if (policy !== undefined) {
+    prepare(policy);
   }
 }
 
@@ -95,8 +142,17 @@ function failure_to_tell(status: number): Reason | undefined {
   return reason;
 }
 
-/** Says why when the answer is nginx's own after failed tries. Every response comes through here. */
+/**
+ * Says why when the answer is nginx's own after failed tries, and changes headers where a route wants that. Every
+ * response comes through here.
+ */
 function header_filter(): void {
+  if (may_change_responses()) {
+    const policy = current()?.entry.policy;
+    if (policy !== undefined) {
+      change_response(policy);
+    }
+  }
   const status = ngx.status;
   if (status === 502 || status === 504) {
     const reason = failure_to_tell(status);

@@ -23,8 +23,8 @@ export interface RequestState {
   tried: Peer[];
   /** The running try may use a connection from the pool. */
   pooled: boolean;
-  /** Why the last try before the running one failed. Only meant with more than one try. */
-  retry_reason: Reason | undefined;
+  /** Why the last try before the running one failed, or `http_503`. Only meant with more than one try. */
+  retry_reason: string | undefined;
   /** The cache in which the route was found; undefined: the worker's own, as almost always. */
   found_in: FoundIn | undefined;
   /** Why all tries failed, once that is known. */

@@ -23,6 +23,8 @@ import { tell } from "../observe/journal";
 import { Reason } from "./answer";
 import { choose, choose_again, hear_failure } from "./choose";
 import { of_last_try } from "./last_try";
+import { tell_instance_host } from "./obey";
+import { is_repeatable } from "./repeatable";
 import { current, release, RequestState } from "./state";
 
 /**
@@ -32,16 +34,6 @@ import { current, release, RequestState } from "./state";
 const IS_OPENRESTY =
   string.find(ngx.config.nginx_configure(), "openresty", 1, true)[0] !== undefined ||
   string.find(ngx.config.nginx_configure(), "/ngx_lua-", 1, true)[0] !== undefined;
-
-/** Methods that may be sent twice. nginx itself would also repeat PURGE and whatever it does not know. */
-const REPEATABLE: Record<string, true | undefined> = {
-  GET: true,
-  HEAD: true,
-  OPTIONS: true,
-  TRACE: true,
-  PUT: true,
-  DELETE: true,
-};
 
 /** nginx's NGX_BUSY, which ngx_lua has no name for: no peer is left, a 502. */
 const BUSY = -3;
@@ -56,11 +48,15 @@ interface Failure {
   sent: boolean;
   /** nothing of a response had come */
   silent: boolean;
+  /** It did not fail: the app answered with a status that the route tries again after. */
+  answered: boolean;
 }
 
-function read_failure(timed_out: boolean): Failure {
+function read_failure(status: number | undefined): Failure {
+  const answered = of_last_try(ngx.var.upstream_header_time) !== "-";
   return {
-    timed_out,
+    answered,
+    timed_out: status === GATEWAY_TIMEOUT && !answered,
     connected: of_last_try(ngx.var.upstream_connect_time) !== "-",
     sent: (tonumber(of_last_try(ngx.var.upstream_bytes_sent)) ?? 0) > 0,
     silent: (tonumber(of_last_try(ngx.var.upstream_bytes_received)) ?? 0) === 0,
@@ -86,7 +82,7 @@ function reason_of_answer(state: RequestState, status: number): Reason | undefin
   if (of_last_try(ngx.var.upstream_header_time) !== "-") {
     return undefined;
   }
-  return reason_of(read_failure(status === GATEWAY_TIMEOUT), state.peer !== undefined && state.peer.tls);
+  return reason_of(read_failure(status), state.peer !== undefined && state.peer.tls);
 }
 
 /** Ends the request in the balancer with the answer that the last failure deserves. */
@@ -125,8 +121,12 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   if (!fresh) {
     enable_keepalive(config.keepalive_idle, config.keepalive_requests);
   }
-  if (state.tries < state.entry.tries || (IS_OPENRESTY && state.pooled)) {
+  const policy = state.entry.policy;
+  if (state.tries < state.entry.tries || (IS_OPENRESTY && state.pooled && policy?.retry_on === undefined)) {
     set_more_tries(1);
+  }
+  if (policy !== undefined && policy.host_of_instance) {
+    tell_instance_host(peer);
   }
   const timeouts = state.entry.timeouts;
   if (state.upgrade) {
@@ -143,7 +143,7 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
 /** A further try, after one failed. */
 function send_again(config: Config, state: RequestState): void {
   const [, status] = get_last_failure();
-  const failure = read_failure(status === GATEWAY_TIMEOUT);
+  const failure = read_failure(status);
   const peer = state.peer;
   if (peer === undefined) {
     // The last call raised before it had a peer; there is nothing to conclude from it.
@@ -151,7 +151,7 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   release(state);
-  if (failure.sent && REPEATABLE[ngx.req.get_method()] === undefined) {
+  if (failure.sent && !is_repeatable(ngx.req.get_method())) {
     give_up(state, failure, peer.tls);
     return;
   }
@@ -171,7 +171,7 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   state.tries += 1;
-  state.retry_reason = reason_of(failure, peer.tls);
+  state.retry_reason = failure.answered ? `http_${status}` : reason_of(failure, peer.tls);
   count("switchboard_retries_total", 1);
   send(config, state, untried, false);
 }

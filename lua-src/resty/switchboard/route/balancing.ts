@@ -8,6 +8,7 @@ import { create as create_sticky, Sticky } from "../balance/sticky";
 import { Config } from "../config";
 import { Balance, parse_balance } from "../config/balance";
 import { RouteOptions } from "../schema/record";
+import { prefix_of } from "../schema/within";
 
 /** What the choice of an instance looks at beside the pool. */
 export interface Choice {
@@ -39,12 +40,6 @@ function balance_of(config: Config, options: RouteOptions): Balance {
   return balance ?? config.balance;
 }
 
-/** `/api` of `app.example.com/api`. */
-function path_of(name: string): string {
-  const [slash] = string.find(name, "/", 1, true);
-  return slash !== undefined ? string.sub(name, slash) : "/";
-}
-
 /**
  * @param peers all of the route, those that rest included
  * @param takers how many of them take requests without a cookie
@@ -67,7 +62,13 @@ function make_balancing(
   }
   const sticky =
     options.sticky !== undefined
-      ? create_sticky(peers, config.sticky_secret, options.sticky, path_of(name), options.sticky_max_age)
+      ? create_sticky(
+          peers,
+          config.sticky_secret,
+          options.sticky,
+          prefix_of(name) ?? "/",
+          options.sticky_max_age,
+        )
       : undefined;
   const listens = balance.algorithm === "ewma";
   const choice: Choice | undefined =

@@ -6,6 +6,7 @@
  * instance: its address, and only the attributes that are not the default. Then a line a path prefix.
  */
 
+import { PolicyTexts } from "../schema/policy";
 import { address_of, Instance, RouteRecord } from "../schema/record";
 
 /** Path prefixes begin with it, and no instance does. */
@@ -13,6 +14,24 @@ const SLASH = 47;
 
 function number_text(value: number): string {
   return string.format("%.14g", value);
+}
+
+/** Options with texts of any kind: no blank and no line may be left in them. In order, as equal routes are equal texts. */
+function encode_policy(policy: PolicyTexts): string {
+  const parts: string[] = [];
+  for (const [name, value] of pairs(policy)) {
+    parts.push(`${ngx.escape_uri(name)}=${ngx.escape_uri(value)}`);
+  }
+  table.sort(parts);
+  return table.concat(parts, "&");
+}
+
+function decode_policy(text: string): PolicyTexts {
+  const policy: PolicyTexts = {};
+  for (const [name, value] of string.gmatch(text, "([^=&]+)=([^&]*)")) {
+    policy[ngx.unescape_uri(name!)] = ngx.unescape_uri(value!);
+  }
+  return policy;
 }
 
 function encode_options(record: RouteRecord): string {
@@ -33,6 +52,7 @@ function encode_options(record: RouteRecord): string {
   text += o.fallthrough !== undefined ? ` F${o.fallthrough ? "1" : "0"}` : "";
   text += o.split !== undefined ? ` X${o.split}` : "";
   text += o.split_cookie !== undefined ? ` Y${o.split_cookie}` : "";
+  text += o.policy !== undefined ? ` O${encode_policy(o.policy)}` : "";
   return text;
 }
 
@@ -123,6 +143,8 @@ function decode_options(text: string, record: RouteRecord): void {
       o.split = value;
     } else if (mark === "Y") {
       o.split_cookie = value;
+    } else if (mark === "O") {
+      o.policy = decode_policy(value!);
     }
   }
 }

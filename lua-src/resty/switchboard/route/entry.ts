@@ -8,6 +8,7 @@ import { address_of, Instance, RouteRecord } from "../schema/record";
 import { parse_split } from "../schema/split";
 import { Choice, make_balancing } from "./balancing";
 import { create as create_paths, PathNode } from "./path";
+import { make_policy, Policy } from "./policy";
 import { create as create_split, Split } from "./split";
 
 export interface Entry {
@@ -30,6 +31,8 @@ export interface Entry {
   split: Split | undefined;
   /** It has `paths` or a `split`: others skip both with one look. */
   leads_on: boolean;
+  /** What it does with a request beside choosing an instance; undefined: nothing, as almost every route. */
+  policy: Policy | undefined;
   /** A path without instances leaves its requests to the next shorter prefix. */
   falls_through: boolean;
   /** Most tries for one request. */
@@ -167,6 +170,7 @@ function compile(
     paths: record.paths !== undefined ? create_paths(name, record.paths) : undefined,
     split,
     leads_on: record.paths !== undefined || split !== undefined,
+    policy: make_policy(options.policy, name),
     falls_through: options.fallthrough === true,
     tries: math.min(wanted, math.max(1, count)),
     timeouts: own_timeouts

@@ -2,6 +2,7 @@
 
 import { parse_balance } from "../config/balance";
 import { parse_boolean, parse_time } from "../config/grammar";
+import { is_policy, PolicyTexts, problem_of_policy } from "./policy";
 import { RouteOptions } from "./record";
 import { parse_split } from "./split";
 
@@ -91,6 +92,17 @@ for (const name of [
   OF_CHOICE.add(name);
 }
 
+/** An option about what the route does with a request. */
+function set_policy(options: RouteOptions, name: string, value: string): string | undefined {
+  const problem = problem_of_policy(name, value);
+  // Who may come in must not become everybody by a slip of the pen: what is good of a bad list counts.
+  if (problem === undefined || name === "allow_ips") {
+    options.policy ??= {};
+    options.policy[name] = value;
+  }
+  return problem;
+}
+
 /** What says where instances come from, and what becomes of a path without any, is each route's own. */
 const NOT_INHERITED = new LuaSet<string>();
 for (const name of ["pool", "fallthrough", "split", "split_cookie"]) {
@@ -127,6 +139,8 @@ function set_option(options: RouteOptions, name: string, value: string): string 
     return set_split(options, name, value);
   } else if (OF_CHOICE.has(name)) {
     return set_choice(options, name, value);
+  } else if (is_policy(name)) {
+    return set_policy(options, name, value);
   } else if (string.sub(name, 1, 5) !== "meta.") {
     return "unknown option";
   }
@@ -146,11 +160,29 @@ function keep_last_good(options: RouteOptions, name: string, last: RouteOptions 
     options.read_timeout = last.read_timeout;
   } else if (OF_CHOICE.has(name) || name === "split" || name === "split_cookie") {
     (options as Record<string, unknown>)[name] = (last as Record<string, unknown>)[name];
+  } else if (last.policy?.[name] !== undefined) {
+    options.policy ??= {};
+    options.policy[name] = last.policy[name];
   }
+}
+
+/** A copy of the first with what only the second has. */
+function complete(own: PolicyTexts, other: PolicyTexts): PolicyTexts {
+  const both: PolicyTexts = {};
+  for (const [name, value] of pairs(other)) {
+    both[name] = value;
+  }
+  for (const [name, value] of pairs(own)) {
+    both[name] = value;
+  }
+  return both;
 }
 
 /** Gives a path the options of its host that it has not set itself. */
 function inherit(options: RouteOptions, host: RouteOptions): void {
+  if (options.policy !== undefined && host.policy !== undefined) {
+    options.policy = complete(options.policy, host.policy);
+  }
   for (const [name, value] of pairs(host as Record<string, unknown>)) {
     const own = options as Record<string, unknown>;
     if (own[name] === undefined && !NOT_INHERITED.has(name)) {

@@ -1,5 +1,7 @@
 /** What a schema makes of Redis replies: plain data, validated, free of the layout it came from. */
 
+import { PolicyTexts } from "./policy";
+
 /** One instance of a route. Its identity is `scheme://host:port`; attributes never make another one. */
 export interface Instance {
   /** `https://` in the member. */
@@ -42,6 +44,8 @@ export interface RouteOptions {
   split?: string;
   /** The name of the cookie that keeps a client at its pool. */
   split_cookie?: string;
+  /** What it does with a request beside choosing an instance, as it was written: `schema/policy`. */
+  policy?: PolicyTexts;
 }
 
 /** A value that was skipped, for the operator. */

@@ -6,6 +6,12 @@ function host_of_path(name: string): string | undefined {
   return slash !== undefined ? string.sub(name, 1, slash - 1) : undefined;
 }
 
+/** `/api` of `app.example.com/api`, also where a pool within it is meant; undefined: the name has no path. */
+function prefix_of(name: string): string | undefined {
+  const [prefix] = string.match(name, "^[^/]*(/[^#]*)");
+  return prefix;
+}
+
 /** The route that a pool has within a route that is split: neither a host nor a path prefix can have a `#`. */
 function arm_name(route: string, pool: string): string {
   return `${route}#${pool}`;
@@ -30,4 +36,4 @@ function parent_of(name: string): string | undefined {
   return route ?? host_of_path(name);
 }
 
-export { arm_name, host_of_path, is_arm, parent_of, parts_of_arm };
+export { arm_name, host_of_path, is_arm, parent_of, parts_of_arm, prefix_of };
