@@ -9,6 +9,9 @@ import { ask, eventually, send, type Stage } from "./stage.ts";
 /** Requests of the short run; the long one has three times as many, and start-up cancels out. */
 const REQUESTS = Number(process.env.REQUESTS ?? 3000);
 
+/** Confs of the router, which has a watch. */
+const WATCHING = new Set(["router", "two_lines"]);
+
 export const HOST = "app-0.bench.example";
 
 /** What is asked for. */
@@ -18,8 +21,37 @@ export interface Target {
 }
 
 const PLAIN: Target = { host: HOST, path: "/" };
+const LONG_PATH = "/team-500/app/x";
+/** The same host, asked for as long a path as the next ones are: what nginx does with that is not theirs. */
+export const PLAIN_PATH: Target = { host: HOST, path: LONG_PATH };
 /** One of a thousand path routes of a host. */
-export const PATH: Target = { host: "paths.bench.example", path: "/team-500/app/x" };
+export const PATH: Target = { host: "paths.bench.example", path: LONG_PATH };
+/** A host with options, of those that are looked at for every request. */
+export const OPTIONS: Target = { host: "options.bench.example", path: LONG_PATH };
+/** One of a thousand path routes of a host that has these options too. */
+export const OPTIONS_PATH: Target = { host: "both.bench.example", path: LONG_PATH };
+
+/**
+ * The watch comes up some time after the first request, and has the route read once more: a thousand paths take as much
+ * as a thousand requests, and must fall into no run or into every one.
+ */
+async function settle(stage: Stage, variant: string, again: () => Promise<unknown>): Promise<void> {
+  if (!WATCHING.has(variant)) {
+    return;
+  }
+  const page = async (): Promise<string> => stage.exec("curl -s http://127.0.0.1:8082/metrics");
+  const loads = async (): Promise<number> =>
+    Number(/cmdstat_exec:calls=(\d+)/.exec(await stage.exec("redis-cli info commandstats"))?.[1] ?? 0);
+  await eventually("the watch", async () => (await page()).includes('switchboard_watch{mode="tracking"} 1'));
+  let before = -1;
+  await eventually("no further load", async () => {
+    await again();
+    const now = await loads();
+    const quiet = now === before;
+    before = now;
+    return quiet;
+  });
+}
 
 /** Instructions of a whole run of nginx with so many requests. */
 async function total(stage: Stage, variant: string, requests: number, target: Target): Promise<number> {
@@ -33,6 +65,7 @@ async function total(stage: Stage, variant: string, requests: number, target: Ta
     await ask(stage, target.host, agent, target.path);
     return true;
   });
+  await settle(stage, variant, async () => ask(stage, target.host, agent, target.path));
   await send(stage, requests, () => target.host, target.path);
   await stage.exec("kill -QUIT $(cat /tmp/bench/proxy.pid)");
   let counted = 0;
@@ -67,9 +100,17 @@ export async function register(stage: Stage, hosts: number): Promise<void> {
   );
 }
 
-/** Registers a host with a thousand path routes, of one instance each; its own instances are those of others. */
-export async function registerPaths(stage: Stage): Promise<void> {
+async function registerPathsOf(stage: Stage, host: string): Promise<void> {
   await stage.exec(
-    `(echo "SADD backends:${PATH.host} 127.0.0.1:9001"; for i in $(seq 0 999); do echo "SADD paths:${PATH.host} /team-$i/app"; echo "SADD backends:${PATH.host}/team-$i/app 127.0.0.1:9001 127.0.0.1:9002 127.0.0.1:9003"; done) | redis-cli >/dev/null`,
+    `(echo "SADD backends:${host} 127.0.0.1:9001"; for i in $(seq 0 999); do echo "SADD paths:${host} /team-$i/app"; echo "SADD backends:${host}/team-$i/app 127.0.0.1:9001 127.0.0.1:9002 127.0.0.1:9003"; done) | redis-cli >/dev/null`,
+  );
+}
+
+/** Registers PATH, OPTIONS and OPTIONS_PATH; the paths' own instances are those of others. */
+export async function registerSpecial(stage: Stage): Promise<void> {
+  await registerPathsOf(stage, PATH.host);
+  await registerPathsOf(stage, OPTIONS_PATH.host);
+  await stage.exec(
+    `(echo "SADD backends:${OPTIONS.host} 127.0.0.1:9001 127.0.0.1:9002 127.0.0.1:9003"; for h in ${OPTIONS.host} ${OPTIONS_PATH.host}; do echo "HSET route:$h allow_ips 127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16 hsts on read_timeout 30 tries 2"; done) | redis-cli >/dev/null`,
   );
 }

@@ -7,7 +7,16 @@
 import { writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { arch, cpus, release } from "node:os";
-import { HOST, medianInstructionsOf, PATH, register, registerPaths } from "./instructions.ts";
+import {
+  HOST,
+  medianInstructionsOf,
+  OPTIONS,
+  OPTIONS_PATH,
+  PATH,
+  PLAIN_PATH,
+  register,
+  registerSpecial,
+} from "./instructions.ts";
 import { ask, eventually, openStage, type Stage } from "./stage.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
@@ -176,13 +185,23 @@ async function main(): Promise<void> {
     for (const name of ["naked", "bare", "empty", "router", "two_lines"]) {
       instructions[name] = await medianInstructionsOf(stage, name);
     }
-    await registerPaths(stage);
-    instructions.path_of_a_thousand = await medianInstructionsOf(stage, "router", PATH);
+    await registerSpecial(stage);
+    for (const [name, target] of Object.entries(SPECIAL)) {
+      instructions[name] = await medianInstructionsOf(stage, "router", target);
+    }
     report(stage.image, samples, instructions);
   } finally {
     await stage.close();
   }
 }
+
+/** What is counted beside the plain host: the same request by other kinds of routes. */
+const SPECIAL = {
+  plain_path: PLAIN_PATH,
+  path_of_a_thousand: PATH,
+  options: OPTIONS,
+  options_and_path: OPTIONS_PATH,
+};
 
 function report(image: string, samples: Map<string, Sample[]>, instructions: Record<string, number>): void {
   const of = (variant: string, hosts: number, what: keyof Sample): Figure =>
@@ -219,7 +238,9 @@ function report(image: string, samples: Map<string, Sample[]>, instructions: Rec
     cpu_ratio_haproxy: ratio("router", "haproxy", MANY, "cpu")?.median,
     instructions,
     instructions_over_bare: instructions.router! - instructions.bare!,
-    instructions_path_over_plain: instructions.path_of_a_thousand! - instructions.router!,
+    instructions_path_over_plain: instructions.path_of_a_thousand! - instructions.plain_path!,
+    instructions_options_over_plain: instructions.options! - instructions.plain_path!,
+    instructions_options_and_path_over_plain: instructions.options_and_path! - instructions.plain_path!,
     instructions_over_bare_two_lines: instructions.two_lines! - instructions.bare!,
     variants: Object.fromEntries(
       [...samples.entries()].map(([key, list]) => [

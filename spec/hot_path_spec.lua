@@ -65,7 +65,7 @@ local function send_requests(host, count)
   local socket = ngx.socket.tcp()
   assert(socket:connect("unix:" .. SPEC_PREFIX .. "/front.sock"))
   for _ = 1, count do
-    assert(socket:send("GET / HTTP/1.1\r\nHost: " .. host .. "\r\n" .. cookie .. "\r\n"))
+    assert(socket:send("GET /team/app/x HTTP/1.1\r\nHost: " .. host .. "\r\n" .. cookie .. "\r\n"))
     local status = assert(socket:receive())
     assert(status:find("200", 1, true), status)
     local length = 0
@@ -101,6 +101,16 @@ describe("the way of a request", function()
     redis:sadd("backends:long.example", "127.0.0.1:9001?weight=409", "127.0.0.1:9002?weight=211", "127.0.0.1:9003?weight=97")
     redis:sadd("backends:sticky.example", "127.0.0.1:9001", "127.0.0.1:9002")
     redis:hset("route:sticky.example", "sticky", "cookie")
+    -- What stands at / of these hosts, and a path of theirs, which has what the host has.
+    for _, host in ipairs { "paths.example", "ruled.example", "ruled-paths.example" } do
+      redis:sadd("backends:" .. host, "127.0.0.1:9001", "127.0.0.1:9002")
+      redis:sadd("backends:" .. host .. "/team/app", "127.0.0.1:9001", "127.0.0.1:9002")
+    end
+    redis:hset("route:ruled.example", "deny_ips", "10.0.0.0/8", "hsts", "on", "max_body", "1m", "request_header.X-Tenant", "acme")
+    -- With all of these a trace would be longer than LuaJIT's default allows, and be cut in two.
+    redis:hset("route:ruled-paths.example", "deny_ips", "10.0.0.0/8", "hsts", "on")
+    redis:sadd("paths:paths.example", "/team/app", "/team/other", "/x")
+    redis:sadd("paths:ruled-paths.example", "/team/app", "/team/other", "/x")
     -- No refresh may come in between: what it does is not the way of a request.
     switchboard.configure { ttl = "1000", redis_url = "redis://127.0.0.1:6379" }
   end)
@@ -109,7 +119,7 @@ describe("the way of a request", function()
 
   for _, host in ipairs {
     "plain.example", "weighted.example", "a.wild.example", "timed.example", "least.example", "ewma.example", "hash.example",
-    "random.example", "long.example", "sticky.example",
+    "random.example", "long.example", "sticky.example", "paths.example", "ruled.example", "ruled-paths.example",
   } do
     it("is compiled for " .. host, function()
       send_requests(host, 10)

@@ -13,19 +13,18 @@ import { came_by_tls } from "./forwarded";
  * A listed prefix has its paths even when it has no instance: the next wider route may be somebody else's app. Only
  * its own option `fallthrough` lets them go on to the next shorter prefix, and at last to the host.
  */
-function find_below(lookup: Lookup, host: Entry, paths: PathNode, path: string): Found {
-  let node = match(paths, path);
-  while (node !== undefined) {
-    const [entry, reason, detail] = find(lookup, node.name!);
-    if (entry === undefined) {
-      return $multi(undefined, reason === "unknown_route" ? "no_instances" : reason, detail);
-    }
-    if (entry.refusal === undefined || entry.split !== undefined || !entry.falls_through) {
-      return $multi(entry, undefined, undefined);
-    }
-    node = node.shorter;
+function find_below(lookup: Lookup, host: Entry, node: PathNode | undefined): Found {
+  if (node === undefined) {
+    return $multi(host, undefined, undefined);
   }
-  return $multi(host, undefined, undefined);
+  const [entry, reason, detail] = find(lookup, node.name!);
+  if (entry === undefined) {
+    return $multi(undefined, reason === "unknown_route" ? "no_instances" : reason, detail);
+  }
+  if (entry.refusal === undefined || entry.split !== undefined || !entry.falls_through) {
+    return $multi(entry, undefined, undefined);
+  }
+  return find_below(lookup, host, node.shorter);
 }
 
 function keep_client(split: Split, arm: Arm): void {
@@ -70,7 +69,7 @@ function find_arm(lookup: Lookup, whole: Entry, split: Split): Found {
 function find_within(lookup: Lookup, host: Entry): Found {
   let entry: Entry | undefined = host;
   if (host.paths !== undefined) {
-    const [below, reason, detail] = find_below(lookup, host, host.paths, ngx.var.uri ?? "/");
+    const [below, reason, detail] = find_below(lookup, host, match(host.paths, ngx.var.uri ?? "/"));
     if (below === undefined) {
       return $multi(undefined, reason, detail);
     }

@@ -120,7 +120,7 @@ function access(router: Router, prepared: boolean): void {
     tell_the_way(router.config, ask);
   }
   if (policy !== undefined) {
-    prepare(policy);
+    prepare(policy, router.listens_to_proxies);
   }
 }
 

@@ -17,10 +17,11 @@ const RETRY_AFTER = 60;
 /** Addresses whose verdict a worker remembers per route; then it begins anew. */
 const MOST_VERDICTS = 1000;
 
-/** A header to set; without a value, to remove. */
+/** A header to set; without a value, to remove. A list of links, whose first one needs no loop. */
 export interface HeaderChange {
   name: string;
   value: string | undefined;
+  next: HeaderChange | undefined;
 }
 
 /** Who may come in. */
@@ -50,8 +51,8 @@ export interface Policy {
   host: string | undefined;
   /** The app sees the address of the instance as Host. */
   host_of_instance: boolean;
-  request_headers: HeaderChange[] | undefined;
-  response_headers: HeaderChange[] | undefined;
+  request_headers: HeaderChange | undefined;
+  response_headers: HeaderChange | undefined;
   /** Statuses of an app after which another instance is tried, joined by `_`; undefined: none. */
   retry_on: string | undefined;
 }
@@ -86,20 +87,24 @@ function gate_of(texts: PolicyTexts): Gate | undefined {
   };
 }
 
-function by_name(a: HeaderChange, b: HeaderChange): boolean {
-  return a.name < b.name;
+function non_empty(text: string | undefined): string | undefined {
+  return text !== undefined && text !== "" ? text : undefined;
 }
 
-function headers_of(texts: PolicyTexts, start: string): HeaderChange[] | undefined {
-  const changes: HeaderChange[] = [];
-  for (const [option, value] of pairs(texts)) {
-    const name = header_of(option, start);
-    if (name !== undefined) {
-      changes.push({ name, value: value !== "" ? value : undefined });
+function headers_of(texts: PolicyTexts, start: string): HeaderChange | undefined {
+  const options: string[] = [];
+  for (const [option] of pairs(texts)) {
+    if (header_of(option, start) !== undefined) {
+      options.push(option);
     }
   }
-  table.sort(changes, by_name);
-  return changes.length > 0 ? changes : undefined;
+  table.sort(options);
+  let first: HeaderChange | undefined = undefined;
+  for (const i of $range(options.length - 1, 0, -1)) {
+    const option = options[i]!;
+    first = { name: header_of(option, start)!, value: non_empty(texts[option]), next: first };
+  }
+  return first;
 }
 
 function maintenance_of(text: string | undefined): string | undefined {
@@ -107,10 +112,6 @@ function maintenance_of(text: string | undefined): string | undefined {
     return undefined;
   }
   return is_on(text) ? "" : text;
-}
-
-function non_empty(text: string | undefined): string | undefined {
-  return text !== undefined && text !== "" ? text : undefined;
 }
 
 /**
