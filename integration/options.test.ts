@@ -148,9 +148,8 @@ describe("options that change what an app sees", () => {
   });
 
   it("host_header=upstream: each try has its own instance's", async () => {
-    const dead = `127.0.0.1:${await deadPort()}`;
     const host = await route(stage, "tried.host.test", { host_header: "upstream" }, a);
-    await stage.redis.client.sadd(`backends:${host}`, dead);
+    await stage.redis.client.sadd(`backends:${host}`, await deadPort());
 
     for (let i = 0; i < 4; i += 1) {
       const { headers, bodyLength } = await stage.router.echo({ host, method: "POST", body: "abc" });

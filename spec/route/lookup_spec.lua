@@ -1,6 +1,6 @@
 local codec = require("resty.switchboard.route.codec")
 local dict = require("resty.switchboard.route.dict")
-local keys = require("resty.switchboard.schema.keys")
+local create_layouts = require("resty.switchboard.schema.layouts").create_layouts
 local lookup = require("resty.switchboard.route.lookup")
 local outage = require("resty.switchboard.store.outage")
 local read_config = require("resty.switchboard.config").read_config
@@ -25,7 +25,7 @@ describe("a watched route whose heart-beats have all lapsed", function()
   -- kept for as long as the watch stayed healthy, for minutes.
   it("ends soon after an outage, also where it was read just before the outage was noted as over", function()
     local config = read_config({ redis_url = "redis://127.0.0.1:1", clock_slack = 0 }, 2)
-    local routes = lookup.create(config, keys.parse_key_format(config.key_format), dicts, error, error)
+    local routes = lookup.create(config, create_layouts(config), dicts, error, error)
     local record = {
       kind = "zset",
       paths_only = false,

@@ -7,6 +7,7 @@ import { Option, OPTIONS } from "./config/options";
 import { Cidr } from "./net/address";
 import { Nameserver } from "./net/nameserver";
 import { RedisTarget } from "./config/redis_url";
+import { SchemaName } from "./schema/layout";
 
 /** Times are seconds. What each option is for stands in config/options. */
 export interface Config {
@@ -15,6 +16,10 @@ export interface Config {
   redis_tls_verify: boolean;
   /** `key_prefix` is folded in. */
   key_format: string;
+  /** The first that knows a name has it; the first of all says how clients are answered. */
+  schema: SchemaName[];
+  legacy_prefix: string;
+  dead_ttl: number;
   ttl: number;
   stale_while_refresh: number;
   load_timeout: number;

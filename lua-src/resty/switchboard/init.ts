@@ -23,7 +23,7 @@ import { create as create_lookup, Lookup } from "./route/lookup";
 import { count as count_names } from "./route/names";
 import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch, lag_of, mode_of } from "./route/watch";
-import { parse_key_format } from "./schema/keys";
+import { create_layouts } from "./schema/layouts";
 import { Problem } from "./schema/record";
 import { ping } from "./store/redis";
 import { read as read_trust } from "./store/trust";
@@ -85,7 +85,7 @@ function watch_state(dicts: Dicts): WatchState {
 function create_router(config: Config, dicts: Dicts): Router {
   const lookup = create_lookup(
     config,
-    parse_key_format(config.key_format),
+    create_layouts(config),
     dicts,
     (name, problem) => report_problem(dicts, name, problem),
     (name, err) => {
@@ -161,7 +161,7 @@ function start(): void {
     }
   });
   const { dicts, loader } = active.lookup;
-  oversee(create_overseer(create_watch(active.config, loader.format, dicts, loader)));
+  oversee(create_overseer(create_watch(active.config, dicts, loader)));
   if (ngx.worker.id() === 0) {
     ngx.timer.at(0, (premature) => {
       if (!premature) {
@@ -188,12 +188,16 @@ function balance(): void {
 
 /** For header_filter_by_lua at http level: names the reason of a 502 or 504 after failed tries. */
 function header_filter(): void {
-  phases.header_filter();
+  if (router !== undefined) {
+    phases.header_filter(router.config);
+  }
 }
 
 /** For log_by_lua at http level; it leaves requests of others alone. */
 function log(): void {
-  phases.log();
+  if (router !== undefined) {
+    phases.log(router.config);
+  }
 }
 
 /** For the location of errors.conf: answers a request whose tries have failed. */

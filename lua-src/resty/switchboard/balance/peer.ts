@@ -6,6 +6,8 @@ export interface Peer {
   address: string;
   port: number;
   tls: boolean;
+  /** What marks of its death name: its entry in a `frontend:` list; undefined: it stands in none. */
+  entry: string | undefined;
   /** SNI under TLS when the instance was given by name. */
   server_name: string | undefined;
   /** 0 to 65535; with 0 only requests with its cookie reach it. */

@@ -144,6 +144,28 @@ function parse_key_prefix(value: unknown): Parsed<string> {
   return $multi(prefix, undefined);
 }
 
+const SCHEMAS = ["native", "hipache", "planb", "dinp"];
+
+/** Redis layouts, each once. */
+function parse_schemas(value: unknown): Parsed<string[]> {
+  const [words] = parse_list(value);
+  const seen = new LuaSet<string>();
+  for (const word of words ?? []) {
+    let known = false;
+    for (const one of SCHEMAS) {
+      known = known || (one === word && !seen.has(word));
+    }
+    seen.add(known ? word : "");
+  }
+  if (words === undefined || words.length === 0 || seen.has("")) {
+    return $multi(
+      undefined,
+      `must be a comma-separated list of ${table.concat(SCHEMAS, ", ")}, each at most once`,
+    );
+  }
+  return $multi(words, undefined);
+}
+
 const OPTIONS: Option[] = [
   {
     name: "redis_url",
@@ -167,6 +189,20 @@ const OPTIONS: Option[] = [
     parse: parse_key_prefix,
     describe: "short for a `key_format` of the prefix and `{kind}:{name}`",
   },
+  {
+    name: "schema",
+    default: "native",
+    parse: parse_schemas,
+    describe:
+      "the layouts in Redis: `native`, `hipache`, `planb`, `dinp`, or several: the first that knows a name has it",
+  },
+  {
+    name: "legacy_prefix",
+    default: "",
+    parse: parse_secret,
+    describe: "what stands in front of `frontend:` and `dead:` keys, without a separator",
+  },
+  time("dead_ttl", "30s", 1, A_DAY, "how long a `dead:` mark of hipache and planb lives"),
   time("ttl", "10s", 0.1, A_DAY, "how long what was read from Redis is served without a question"),
   {
     name: "stale_while_refresh",

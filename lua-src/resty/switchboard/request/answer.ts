@@ -2,6 +2,7 @@
 
 import { Config } from "../config";
 import { count, series_of_status } from "../observe/counters";
+import { SchemaName } from "../schema/layout";
 
 export type Reason =
   | "invalid_host"
@@ -9,6 +10,7 @@ export type Reason =
   | "no_instances"
   | "name_unresolved"
   | "store_unreachable"
+  | "all_dead"
   | "loop"
   | "forbidden"
   | "maintenance"
@@ -42,6 +44,11 @@ const MEANINGS: Record<Reason, Meaning> = {
     status: 503,
     title: "Service Unavailable",
     text: "The instances of this site cannot be found at the moment.",
+  },
+  all_dead: {
+    status: 503,
+    title: "Service Unavailable",
+    text: "All instances of this site are marked dead at the moment.",
   },
   store_unreachable: {
     status: 503,
@@ -84,6 +91,38 @@ const MEANINGS: Record<Reason, Meaning> = {
   read_timeout: { status: 504, title: "Gateway Timeout", text: "This site did not respond in time." },
 };
 
+/** What users of other routers expect. The first layout of the option `schema` says whose they are. */
+const OTHER_STATUSES: Record<SchemaName, Partial<Record<Reason, Meaning>>> = {
+  native: {},
+  hipache: {
+    unknown_route: { status: 400, title: "Bad Request", text: "No site has this name." },
+    no_instances: {
+      status: 502,
+      title: "Bad Gateway",
+      text: "This site has no running instance at the moment.",
+    },
+    all_dead: {
+      status: 502,
+      title: "Bad Gateway",
+      text: "All instances of this site are marked dead at the moment.",
+    },
+  },
+  planb: { unknown_route: { status: 400, title: "Bad Request", text: "no such route" } },
+  dinp: {},
+};
+
+/** `X-Cf-RouterError` of gorouter, whose fork DINP's router is. Reasons that are not here: endpoint_failure. */
+const CF_ERRORS: Partial<Record<Reason, string>> = {
+  invalid_host: "empty_host",
+  unknown_route: "unknown_route",
+  no_instances: "no_endpoints",
+  name_unresolved: "no_endpoints",
+};
+
+function meaning_of(config: Config, reason: Reason): Meaning {
+  return OTHER_STATUSES[config.schema[0]!][reason] ?? MEANINGS[reason];
+}
+
 function wants_html(accept: string | undefined): boolean {
   return accept !== undefined && string.find(accept, "text/html", 1, true)[0] !== undefined;
 }
@@ -111,16 +150,19 @@ function write_body(meaning: Meaning, reason: Reason, text: string): void {
 }
 
 /** Says to the client, and to log formats, why it gets no answer of an app. */
-function name_reason(reason: Reason): void {
+function name_reason(config: Config, reason: Reason): void {
   set_header("X-Switchboard-Error", reason);
+  if (config.schema[0] === "dinp") {
+    set_header("X-Cf-RouterError", CF_ERRORS[reason] ?? `endpoint_failure (${reason})`);
+  }
   set_header("Cache-Control", "no-store");
   ngx.var.switchboard_error = reason;
 }
 
 function send(config: Config, reason: Reason, own_text: string): void {
-  const meaning = MEANINGS[reason];
+  const meaning = meaning_of(config, reason);
   const status = meaning.status;
-  name_reason(reason);
+  name_reason(config, reason);
   if (!config.error_body) {
     // nginx makes the body: the user's error_page, or its own.
     ngx.exit(status);
@@ -138,7 +180,7 @@ function send(config: Config, reason: Reason, own_text: string): void {
  */
 function refuse(config: Config, reason: Reason, own_text = ""): void {
   count(`switchboard_answers_total{reason="${reason}"}`, 1);
-  count(series_of_status(MEANINGS[reason].status), 1);
+  count(series_of_status(meaning_of(config, reason).status), 1);
   send(config, reason, own_text);
 }
 

@@ -5,7 +5,7 @@
  * what it means is worked out once per different text: almost every request of a site has the same.
  */
 
-import { normalise } from "../route/host";
+import { normalise, with_port } from "../route/host";
 import { create, get, Recent, set } from "../route/recent";
 
 export interface Ask {
@@ -44,7 +44,12 @@ function corrected_host(host: string, header: string): string | undefined {
   return host;
 }
 
-function work_out(key: string): Ask {
+function name_of(asked: string, header: string, ports: boolean): string | undefined {
+  const name = normalise(asked);
+  return name !== undefined && ports ? (with_port(name, header) ?? name) : name;
+}
+
+function work_out(key: string, ports: boolean): Ask {
   const [override, host, header, upgrade, via] = string.match(key, LINES);
   if (override === undefined) {
     error("$switchboard_key is not set: include switchboard/headers.conf in the location", 0);
@@ -55,7 +60,7 @@ function work_out(key: string): Ask {
   const host_header = corrected_host(host !== "" ? host! : asked, header!);
   return {
     host: asked,
-    name: normalise(asked),
+    name: name_of(asked, override !== "" ? override! : header!, ports),
     special: upgrade !== "" || via !== "" || host_header !== undefined,
     via: via!,
     upgrade: upgrade!,
@@ -63,13 +68,16 @@ function work_out(key: string): Ask {
   };
 }
 
-/** @param key the text of `$switchboard_key`; raises an error where headers.conf is not included */
-function read_ask(asks: Asks, key: string): Ask {
+/**
+ * @param key the text of `$switchboard_key`; raises an error where headers.conf is not included
+ * @param ports names may say a port
+ */
+function read_ask(asks: Asks, key: string, ports: boolean): Ask {
   const known = get(asks, key);
   if (known !== undefined) {
     return known;
   }
-  const ask = work_out(key);
+  const ask = work_out(key, ports);
   if (key.length <= LONGEST_KEPT) {
     set(asks, key, ask);
   }

@@ -9,6 +9,7 @@ import { Policy } from "../route/policy";
 import { explain_failure, name_reason, Reason, refuse, refuse_for_now } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
+import { hear_death } from "./death";
 import { fill_in, fill_in_route } from "./fields";
 import { find_route } from "./find";
 import { has_passed, tell_the_way } from "./forwarded";
@@ -22,6 +23,7 @@ import {
   send_to_https,
   status_of_redirect,
 } from "./obey";
+import { answer_ping } from "./ping";
 import { begin, current, end, RequestState } from "./state";
 import { reason_of_answer } from "./tries";
 
@@ -88,7 +90,7 @@ function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared:
  */
 function access(router: Router, prepared: boolean): void {
   (ngx.var as Record<string, string>).switchboard_new_id = new_id();
-  const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "");
+  const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "", router.lookup.loader.with_ports);
   if (ask.name === undefined) {
     refuse(router.config, "invalid_host");
     return;
@@ -99,6 +101,9 @@ function access(router: Router, prepared: boolean): void {
     router.lookup.found_in = undefined;
   }
   if (entry === undefined) {
+    if (answer_ping(router.config, ask.name, reason !== "store_unreachable")) {
+      return;
+    }
     refuse_and_tell(router, reason, ask.host, detail);
     return;
   }
@@ -146,7 +151,7 @@ function failure_to_tell(status: number): Reason | undefined {
  * Says why when the answer is nginx's own after failed tries, and changes headers where a route wants that. Every
  * response comes through here.
  */
-function header_filter(): void {
+function header_filter(config: Config): void {
   if (may_change_responses()) {
     const policy = current()?.entry.policy;
     if (policy !== undefined) {
@@ -157,18 +162,20 @@ function header_filter(): void {
   if (status === 502 || status === 504) {
     const reason = failure_to_tell(status);
     if (reason !== undefined) {
-      name_reason(reason);
+      name_reason(config, reason);
     }
   }
 }
 
 /** Takes the request off its instance and counts it. Other requests of the same nginx pass through. */
-function log(): void {
+function log(config: Config): void {
   const state = current();
   if (state === undefined) {
     return;
   }
-  const name = state.entry.name;
+  const entry = state.entry;
+  const name = entry.name;
+  const last = state.peer?.entry;
   const tries = state.tries;
   const status = ngx.status;
   const reason = failure_of(state, status);
@@ -183,6 +190,9 @@ function log(): void {
     // Where neither reasons.conf nor errors.conf is included nobody has said it yet.
     ngx.var.switchboard_error = reason;
     count(`switchboard_answers_total{reason="${reason}"}`, 1);
+    if (last !== undefined) {
+      hear_death(config, entry, last, reason);
+    }
     tell(ngx.ERR, `${reason} ${name}`, `${name}: ${reason} after ${tries} tries`);
   }
 }

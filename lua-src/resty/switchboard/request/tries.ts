@@ -24,6 +24,7 @@ import { Reason } from "./answer";
 import { choose, choose_again, hear_failure } from "./choose";
 import { of_last_try } from "./last_try";
 import { tell_instance_host } from "./obey";
+import { hear_death } from "./death";
 import { is_repeatable } from "./repeatable";
 import { current, release, RequestState } from "./state";
 
@@ -162,6 +163,9 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   state.tried[state.tried.length] = peer;
+  if (peer.entry !== undefined && !failure.answered) {
+    hear_death(config, state.entry, peer.entry, reason_of(failure, peer.tls));
+  }
   if (state.entry.choice !== undefined) {
     hear_failure(state.entry.choice, peer);
   }

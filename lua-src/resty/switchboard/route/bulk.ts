@@ -40,7 +40,7 @@ function load_many(loader: Loader, names: string[], patience: number): Outcome[]
   for (const name of names) {
     const began = begin(loader, name);
     begun.push(began);
-    asked.push({ name, kind: kind_of(began), last: began.last?.options });
+    asked.push({ name, kind: kind_of(began), last: began.last });
   }
   const [answers] = read_many(source_of(loader, begun[0]!, deadline), asked);
   for (const i of $range(1, names.length)) {

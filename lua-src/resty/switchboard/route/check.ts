@@ -7,8 +7,7 @@
 
 import { transaction } from "../store/redis";
 import { epoch_of, evictions, note_complete } from "../store/trust";
-import { KeyFormat } from "../schema/keys";
-import { name_of_key, prefixes } from "../schema/watched";
+import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many, MOST_AT_ONCE } from "./bulk";
 import * as dict from "./dict";
 import { Loader } from "./loader";
@@ -81,16 +80,17 @@ function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boole
 }
 
 /** The names behind some keys that are not in the dict yet. */
-function unread(loader: Loader, format: KeyFormat, keys: string[]): string[] {
+function unread(loader: Loader, keys: string[]): string[] {
   const found: string[] = [];
   const seen = new LuaSet<string>();
   for (const key of keys) {
-    const name = name_of_key(format, key);
-    if (name !== undefined && !seen.has(name) && string.byte(name) !== AT) {
-      seen.add(name);
-      const [stored] = loader.dicts.routes.get(name);
-      if (stored === undefined) {
-        found.push(name);
+    for (const name of names_of_key(loader.layouts, key)) {
+      if (!seen.has(name) && string.byte(name) !== AT) {
+        seen.add(name);
+        const [stored] = loader.dicts.routes.get(name);
+        if (stored === undefined) {
+          found.push(name);
+        }
       }
     }
   }
@@ -117,14 +117,13 @@ function read_names(loader: Loader, found: string[], tally: Tally): void {
  */
 function read_everything(
   loader: Loader,
-  format: KeyFormat,
   epoch: number,
   goes_on: (this: void) => boolean,
 ): string | undefined {
   const tally: Tally = { known: 0, gone: 0, failed: undefined };
   const { state } = loader.dicts;
   const before = evictions(state);
-  for (const prefix of prefixes(format, [])) {
+  for (const prefix of prefixes_of(loader.layouts, [])) {
     const [literal] = string.gsub(prefix, "([%[%]*?\\])", "\\%1");
     let cursor = "0";
     do {
@@ -138,7 +137,7 @@ function read_everything(
         return step !== undefined ? tostring(step[1]) : err;
       }
       cursor = tostring(step[0]);
-      read_names(loader, unread(loader, format, step[1]), tally);
+      read_names(loader, unread(loader, step[1]), tally);
       if (!goes_on() || epoch_of(state) !== epoch) {
         return "overtaken";
       }

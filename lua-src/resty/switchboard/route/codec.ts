@@ -6,7 +6,7 @@
  * instance: its address, and only the attributes that are not the default. Then a line a path prefix.
  */
 
-import { PolicyTexts } from "../schema/policy";
+import { SchemaName } from "../schema/layout";
 import { address_of, Instance, RouteRecord } from "../schema/record";
 
 /** Path prefixes begin with it, and no instance does. */
@@ -16,28 +16,30 @@ function number_text(value: number): string {
   return string.format("%.14g", value);
 }
 
-/** Options with texts of any kind: no blank and no line may be left in them. In order, as equal routes are equal texts. */
-function encode_policy(policy: PolicyTexts): string {
+/** Texts of any kind by name: no blank and no line may be left in them. In order, as equal routes are equal texts. */
+function encode_texts(texts: Record<string, string>): string {
   const parts: string[] = [];
-  for (const [name, value] of pairs(policy)) {
+  for (const [name, value] of pairs(texts)) {
     parts.push(`${ngx.escape_uri(name)}=${ngx.escape_uri(value)}`);
   }
   table.sort(parts);
   return table.concat(parts, "&");
 }
 
-function decode_policy(text: string): PolicyTexts {
-  const policy: PolicyTexts = {};
+function decode_texts(text: string): Record<string, string> {
+  const texts: Record<string, string> = {};
   for (const [name, value] of string.gmatch(text, "([^=&]+)=([^&]*)")) {
-    policy[ngx.unescape_uri(name!)] = ngx.unescape_uri(value!);
+    texts[ngx.unescape_uri(name!)] = ngx.unescape_uri(value!);
   }
-  return policy;
+  return texts;
 }
 
 function encode_options(record: RouteRecord): string {
   const o = record.options;
   let text = record.kind === "zset" ? "z" : record.kind === "set" ? "b" : "-";
   text += record.paths_only ? "!" : "";
+  text += record.schema !== undefined ? ` N${record.schema}` : "";
+  text += record.marks !== undefined ? ` M${encode_texts(record.marks)}` : "";
   text += o.pool !== undefined ? ` p${o.pool}` : "";
   text += o.connect_timeout !== undefined ? ` c${number_text(o.connect_timeout)}` : "";
   text += o.send_timeout !== undefined ? ` s${number_text(o.send_timeout)}` : "";
@@ -52,7 +54,7 @@ function encode_options(record: RouteRecord): string {
   text += o.fallthrough !== undefined ? ` F${o.fallthrough ? "1" : "0"}` : "";
   text += o.split !== undefined ? ` X${o.split}` : "";
   text += o.split_cookie !== undefined ? ` Y${o.split_cookie}` : "";
-  text += o.policy !== undefined ? ` O${encode_policy(o.policy)}` : "";
+  text += o.policy !== undefined ? ` O${encode_texts(o.policy)}` : "";
   return text;
 }
 
@@ -61,6 +63,8 @@ function encode_instance(instance: Instance): string {
   text += instance.weight !== 1 ? ` w${number_text(instance.weight)}` : "";
   text += instance.drain ? " d1" : "";
   text += instance.backup === true ? " b1" : "";
+  text += instance.dead === true ? " x1" : "";
+  text += instance.entry !== undefined ? ` e${ngx.escape_uri(instance.entry)}` : "";
   text += instance.zone !== undefined ? ` z${instance.zone}` : "";
   text += instance.id !== undefined ? ` i${instance.id}` : "";
   text += instance.addresses !== undefined ? ` a${table.concat(instance.addresses, ",")}` : "";
@@ -144,7 +148,11 @@ function decode_options(text: string, record: RouteRecord): void {
     } else if (mark === "Y") {
       o.split_cookie = value;
     } else if (mark === "O") {
-      o.policy = decode_policy(value!);
+      o.policy = decode_texts(value!);
+    } else if (mark === "M") {
+      record.marks = decode_texts(value!);
+    } else if (mark === "N") {
+      record.schema = value as SchemaName;
     }
   }
 }
@@ -176,6 +184,10 @@ function decode_instance(line: string): Instance {
       instance.drain = true;
     } else if (mark === "b") {
       instance.backup = true;
+    } else if (mark === "x") {
+      instance.dead = true;
+    } else if (mark === "e") {
+      instance.entry = ngx.unescape_uri(value!);
     } else if (mark === "z") {
       instance.zone = value;
     } else if (mark === "i") {

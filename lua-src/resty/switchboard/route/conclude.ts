@@ -50,6 +50,11 @@ function is_pattern(name: string): boolean {
   return string.byte(name) === STAR;
 }
 
+/** Whether it depends on this name to whom other names belong. */
+function has_others(loader: Loader, name: string): boolean {
+  return is_pattern(name) || (loader.with_ports && !is_pool(name));
+}
+
 function is_pool(name: string): boolean {
   return string.byte(name) === AT;
 }
@@ -78,8 +83,8 @@ function source_of(loader: Loader, began: Began, deadline: number): Source {
   const { state } = loader.dicts;
   return {
     config: loader.config,
-    format: loader.format,
-    last: began.last?.options,
+    layouts: loader.layouts,
+    last: began.last,
     deadline,
     stamp: (pool) => stamp(state, pool),
   };
@@ -157,7 +162,7 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
   dict.write_match(loader.dicts, name, match, lifetime);
   if (began.old !== undefined) {
     dict.delete_route(loader.dicts, name);
-    if (is_pattern(name)) {
+    if (has_others(loader, name)) {
       bump_pattern(state, name);
     }
   }
@@ -195,8 +200,8 @@ function remember(
   if (was_matched) {
     dict.delete_match(loader.dicts, name);
   }
-  const leads = is_pattern(name) || is_pool(name);
-  if (old === undefined && is_pattern(name)) {
+  const leads = has_others(loader, name) || is_pool(name);
+  if (old === undefined && has_others(loader, name)) {
     bump_pattern(state, name);
   }
   if (

@@ -4,7 +4,8 @@ import { state_of } from "../balance/instances";
 import { Peer } from "../balance/peer";
 import { Pool } from "../balance/pool";
 import { Config } from "../config";
-import { address_of, Instance, RouteRecord } from "../schema/record";
+import { SchemaName } from "../schema/layout";
+import { address_of, Instance, plain_entry, RouteRecord } from "../schema/record";
 import { parse_split } from "../schema/split";
 import { Choice, make_balancing } from "./balancing";
 import { create as create_paths, PathNode } from "./path";
@@ -24,7 +25,9 @@ export interface Entry {
   /** What else the choice of an instance looks at; undefined: nothing, the pool is asked straight. */
   choice: Choice | undefined;
   /** Why no instance takes requests, but for those with the cookie of one that rests. */
-  refusal: "unknown_route" | "no_instances" | "name_unresolved" | undefined;
+  refusal: "unknown_route" | "no_instances" | "name_unresolved" | "all_dead" | undefined;
+  /** The layout that it stands in; undefined: native. */
+  schema: SchemaName | undefined;
   /** The path prefixes that are routes of their own; undefined: none. */
   paths: PathNode | undefined;
   /** The pools that share its requests; undefined: it has instances of its own. */
@@ -68,7 +71,13 @@ interface Peers {
 }
 
 /** Two names that resolve to one address are one instance: it must not get two shares. */
-function add_peer(peers: Peers, instance: Instance, address: string, named: boolean): void {
+function add_peer(
+  peers: Peers,
+  instance: Instance,
+  address: string,
+  named: boolean,
+  entry: string | undefined,
+): void {
   const scheme = instance.tls ? "https" : "http";
   const host = string.find(address, ":", 1, true)[0] !== undefined ? `[${address}]` : address;
   const identity = `${scheme}://${host}:${instance.port}`;
@@ -83,6 +92,7 @@ function add_peer(peers: Peers, instance: Instance, address: string, named: bool
     address: host,
     port: instance.port,
     tls: instance.tls,
+    entry,
     server_name: instance.tls && named ? instance.host : undefined,
     weight: instance.weight,
     zone: instance.zone,
@@ -95,14 +105,29 @@ function add_peer(peers: Peers, instance: Instance, address: string, named: bool
   });
 }
 
-function add_peers(peers: Peers, instance: Instance): void {
+function add_peers(peers: Peers, instance: Instance, schema: SchemaName | undefined): void {
+  const entry =
+    schema === "hipache" || schema === "planb" ? (instance.entry ?? plain_entry(instance)) : undefined;
   if (instance.addresses === undefined) {
-    add_peer(peers, instance, instance.host, false);
+    add_peer(peers, instance, instance.host, false, entry);
   } else {
     for (const address of instance.addresses) {
-      add_peer(peers, instance, address, true);
+      add_peer(peers, instance, address, true, entry);
     }
   }
+}
+
+/** Whether no instance that takes requests is alive by the marks of others. */
+function all_are_dead(record: RouteRecord): boolean {
+  let dead = false;
+  for (const instance of record.instances) {
+    if (instance.dead === true) {
+      dead = true;
+    } else if (!instance.drain && instance.weight > 0) {
+      return false;
+    }
+  }
+  return dead;
 }
 
 /**
@@ -121,6 +146,9 @@ function compile(
   previous: Entry | undefined,
 ): Entry {
   const peers: Peers = { list: [], identities: new LuaSet(), takers: 0 };
+  const dead = all_are_dead(record);
+  // Users of the other routers expect their answer; a site of our own does better with a try than with none.
+  const believes = !dead || config.schema[0] !== "native";
   let unresolved = false;
   let expires = math.huge;
   let lapsed: Entry["lapsed"] = undefined;
@@ -131,9 +159,9 @@ function compile(
     } else {
       lapsed = expire ? "dropped" : "kept";
     }
-    if (ends > now || !expire) {
+    if ((ends > now || !expire) && (instance.dead !== true || !believes)) {
       unresolved = unresolved || (instance.addresses !== undefined && instance.addresses.length === 0);
-      add_peers(peers, instance);
+      add_peers(peers, instance, record.schema);
     }
   }
   const count = peers.takers;
@@ -146,7 +174,13 @@ function compile(
     timeouts_differ(config);
   let refusal: Entry["refusal"] = undefined;
   if (count === 0) {
-    refusal = record.paths_only ? "unknown_route" : unresolved ? "name_unresolved" : "no_instances";
+    refusal = record.paths_only
+      ? "unknown_route"
+      : dead
+        ? "all_dead"
+        : unresolved
+          ? "name_unresolved"
+          : "no_instances";
   }
   const { pool, choice } = make_balancing(
     config,
@@ -167,6 +201,7 @@ function compile(
     pool,
     choice,
     refusal,
+    schema: record.schema,
     paths: record.paths !== undefined ? create_paths(name, record.paths) : undefined,
     split,
     leads_on: record.paths !== undefined || split !== undefined,

@@ -7,6 +7,9 @@ import { parent_of } from "../schema/within";
 const LONGEST_NAME = 253;
 const LONGEST_LABEL = 63;
 
+/** A name that says a port, as planb has them. */
+const A_HOST_AND_PORT = "^([^:]+):%d+$";
+
 /** The pattern that knows every host that nobody else knows. */
 const CATCH_ALL = "*";
 
@@ -63,18 +66,8 @@ function normalise(host: string): string | undefined {
   return name;
 }
 
-/**
- * The patterns that may know a name, most specific first: `*.` suffixes from the longest at any depth,
- * then `*`. An IP address has no suffixes, and a path or pool within a host (`app.example.com/api`) belongs to it alone.
- *
- * @param name a normalised name, with or without a path
- */
-function patterns(name: string): string[] {
-  const found: string[] = [];
-  if (parent_of(name) !== undefined) {
-    return found;
-  }
-  let count = 0;
+function append_patterns(found: string[], from: number, name: string): string[] {
+  let count = from;
   if (parse_ip(name) === undefined) {
     let [dot] = string.find(name, ".", 1, true);
     while (dot !== undefined) {
@@ -87,4 +80,35 @@ function patterns(name: string): string[] {
   return found;
 }
 
-export { normalise, patterns };
+/**
+ * The name that says the port too, where the host was asked for with one; undefined: it was not.
+ *
+ * @param name the host, normalised; an IPv6 address takes no port
+ */
+function with_port(name: string, host: string): string | undefined {
+  const [port] = string.match(host, ":(%d%d?%d?%d?%d?)$");
+  return port !== undefined && string.find(name, ":", 1, true)[0] === undefined
+    ? `${name}:${port}`
+    : undefined;
+}
+
+/**
+ * The patterns that may know a name, most specific first: `*.` suffixes from the longest at any depth,
+ * then `*`; before them, of a name that says a port, the host alone. An IP address has no suffixes, and a path or pool within a host (`app.example.com/api`) belongs to it alone.
+ *
+ * @param name a normalised name, with or without a path
+ */
+function patterns(name: string): string[] {
+  const found: string[] = [];
+  if (parent_of(name) !== undefined) {
+    return found;
+  }
+  const [host] = string.match(name, A_HOST_AND_PORT);
+  if (host !== undefined) {
+    found.push(host);
+    return append_patterns(found, 1, host);
+  }
+  return append_patterns(found, 0, name);
+}
+
+export { normalise, patterns, with_port };

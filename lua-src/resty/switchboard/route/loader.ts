@@ -6,7 +6,7 @@
  */
 
 import { Config } from "../config";
-import { KeyFormat } from "../schema/keys";
+import { has_ports, Layout } from "../schema/layout";
 import { Problem } from "../schema/record";
 import { Dicts, Stored } from "./dict";
 import { begin, CHANGED, conclude, kind_of, source_of } from "./conclude";
@@ -29,7 +29,9 @@ const MOST_ATTEMPTS = 5;
 
 export interface Loader {
   config: Config;
-  format: KeyFormat;
+  layouts: Layout[];
+  /** Names may say a port: then a host has them as a pattern has hosts. */
+  with_ports: boolean;
   dicts: Dicts;
   flights: Flights<Loaded>;
   /** Hears of every value that was skipped. */
@@ -102,12 +104,20 @@ function load(
 
 function create(
   config: Config,
-  format: KeyFormat,
+  layouts: Layout[],
   dicts: Dicts,
   report: Loader["report"],
   again: Loader["again"],
 ): Loader {
-  return { config, format, dicts, flights: create_flights(), report, again };
+  return {
+    config,
+    layouts,
+    with_ports: has_ports(config.schema),
+    dicts,
+    flights: create_flights(),
+    report,
+    again,
+  };
 }
 
 export { create, load };

@@ -6,7 +6,7 @@
  */
 
 import { Config } from "../config";
-import { KeyFormat } from "../schema/keys";
+import { Layout } from "../schema/layout";
 import { is_arm } from "../schema/within";
 import { Problem } from "../schema/record";
 import { reachable } from "../store/redis";
@@ -22,14 +22,14 @@ import { patterns } from "./host";
 import { create as create_loader, load, Loader } from "./loader";
 import * as recent from "./recent";
 import { create as create_queue, enqueue, RefreshQueue } from "./refresh";
-import { create as create_cache, look_at_generation, WorkerCache } from "./worker_cache";
+import { cache_of, create as create_cache, look_at_generation, WorkerCache } from "./worker_cache";
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
 /** Seconds that a background load may take. */
 const REFRESH_PATIENCE = 2;
 
-export type Refusal = "unknown_route" | "no_instances" | "name_unresolved" | "store_unreachable";
+export type Refusal = "unknown_route" | "no_instances" | "all_dead" | "name_unresolved" | "store_unreachable";
 
 /** The caches behind the worker's. */
 export type FoundIn = "shared" | "redis";
@@ -132,7 +132,7 @@ function match_anew(lookup: Lookup, name: string, pattern: string): Found {
 
 /** The route of a pattern that is said to have the host. */
 function find_pattern(lookup: Lookup, name: string, pattern: string, now: number): Found {
-  const slot = recent.get(lookup.cache.patterns, pattern);
+  const slot = recent.get(cache_of(lookup.cache, pattern), pattern);
   if (slot !== undefined && slot.entry.valid && now < slot.check_at) {
     return $multi(slot.entry, undefined, undefined);
   }
@@ -237,7 +237,7 @@ function find(lookup: Lookup, name: string): Found {
  */
 function create(
   config: Config,
-  format: KeyFormat,
+  layouts: Layout[],
   dicts: Dicts,
   report: (this: void, name: string, problem: Problem) => void,
   failed: (this: void, name: string, err: string) => void,
@@ -257,13 +257,13 @@ function create(
       }
     });
   };
-  loader = create_loader(config, format, dicts, report, again);
+  loader = create_loader(config, layouts, dicts, report, again);
   return {
     config,
     dicts,
     loader,
     queue,
-    cache: create_cache(dicts.state, config.worker_cache, config.ttl / 2),
+    cache: create_cache(dicts.state, config.worker_cache, config.ttl / 2, loader.with_ports),
     trust: { epoch: 0, healthy: false, distrusted: 0, complete: false },
     trust_tick: 0,
     found_in: undefined,

@@ -82,7 +82,7 @@ function check(overseer: Overseer): void {
     check_all(watch.loader, epoch, going_on);
   }
   if (checked_epoch(state) !== epoch && watch.config.preload) {
-    const err = read_everything(watch.loader, watch.format, epoch, going_on);
+    const err = read_everything(watch.loader, epoch, going_on);
     if (err !== undefined) {
       tell(ngx.WARN, "preload", `not all routes are preloaded: ${printable(err)}`);
       overseer.next = ngx.now() + AGAIN;

@@ -1,17 +1,16 @@
 /** What Redis says about a name: its own keys, the pool it points to, the patterns that are known. */
 
 import { Config } from "../config";
-import * as native from "../schema/native";
-import { key, KeyFormat } from "../schema/keys";
-import { Kind, RouteOptions, RouteRecord } from "../schema/record";
-import { Command, transaction } from "../store/redis";
+import { is_known, Layout } from "../schema/layout";
+import { Kind, RouteRecord } from "../schema/record";
+import { Command, Reply, transaction } from "../store/redis";
 
 /** Where and how long to ask. */
 export interface Source {
   config: Config;
-  format: KeyFormat;
-  /** The options that counted until now: a bad value keeps the last good one. */
-  last: RouteOptions | undefined;
+  layouts: Layout[];
+  /** What counted until now: a bad option keeps its last good value. */
+  last: RouteRecord | undefined;
   /** ngx.now() at which the answer must stand. */
   deadline: number;
   /** The counter of a pool, to be taken before it is read. */
@@ -28,6 +27,79 @@ export interface Answer {
   pool_stamp: number;
 }
 
+/** Adds what all layouts ask about a name. */
+function add_commands(commands: Command[], layouts: Layout[], name: string, kind: Kind | undefined): void {
+  for (const layout of layouts) {
+    for (const command of layout.read(name, kind)) {
+      commands.push(command);
+    }
+  }
+}
+
+function has_changed_kind(
+  layouts: Layout[],
+  name: string,
+  kind: Kind | undefined,
+  replies: Reply[],
+  start: number,
+): boolean {
+  let from = start;
+  for (const layout of layouts) {
+    if (layout.kind_changed(replies, from, kind)) {
+      return true;
+    }
+    from += kind !== undefined ? layout.read(name, kind).length : 0;
+  }
+  return false;
+}
+
+/**
+ * The record of the first layout that knows the name. One that has options alone leaves the instances to a later one,
+ * which has the options of the same keys.
+ */
+function decode_first(
+  layouts: Layout[],
+  name: string,
+  kind: Kind | undefined,
+  replies: Reply[],
+  start: number,
+  last: RouteRecord | undefined,
+): LuaMultiReturn<[RouteRecord | undefined, undefined] | [undefined, string]> {
+  let from = start;
+  let first: RouteRecord | undefined = undefined;
+  for (const layout of layouts) {
+    const count = layout.read(name, kind).length;
+    if (count > 0) {
+      const [record, refused] = layout.decode(name, kind, replies, from, last);
+      if (refused !== undefined) {
+        return $multi(undefined, refused);
+      }
+      if (record !== undefined && record.options_only !== true) {
+        record.paths ??= first?.paths;
+        return $multi(record, undefined);
+      }
+      first ??= record;
+    }
+    from += count;
+  }
+  return $multi(first, undefined);
+}
+
+/** Adds the questions whether the patterns are known; the pattern of each question. */
+function ask_patterns(commands: Command[], layouts: Layout[], ask: string[]): string[] {
+  const asked: string[] = [];
+  for (const pattern of ask) {
+    for (const layout of layouts) {
+      const command = layout.ask_known(pattern);
+      if (command !== undefined) {
+        commands.push(command);
+        asked.push(pattern);
+      }
+    }
+  }
+  return asked;
+}
+
 /** One round trip: the name, and which of the patterns in `ask` are known. */
 function read_name(
   source: Source,
@@ -35,27 +107,30 @@ function read_name(
   kind: Kind | undefined,
   ask: string[],
 ): LuaMultiReturn<[Answer, undefined] | [undefined, string]> {
-  const commands: Command[] = native.read(source.format, name, kind);
+  const { layouts } = source;
+  const commands: Command[] = [];
+  add_commands(commands, layouts, name, kind);
   const own = commands.length;
-  for (const pattern of ask) {
-    commands.push(native.ask_known(source.format, pattern));
+  const asked = ask_patterns(commands, layouts, ask);
+  if (commands.length === 0) {
+    return $multi({ record: undefined, pattern: "", pool_stamp: 0 }, undefined);
   }
   const [replies, err] = transaction(source.config, commands, source.deadline - ngx.now());
   if (replies === undefined) {
     return $multi(undefined, err);
   }
-  if (native.kind_changed(replies, 0, kind)) {
+  if (has_changed_kind(layouts, name, kind, replies, 0)) {
     return read_name(source, name, undefined, ask);
   }
-  const [record, refused] = native.decode(source.format, name, kind, replies, 0, source.last);
+  const [record, refused] = decode_first(layouts, name, kind, replies, 0, source.last);
   if (refused !== undefined) {
     return $multi(undefined, `could not read ${name}: ${refused}`);
   }
   let known_pattern = "";
   if (record === undefined) {
-    for (const i of $range(1, ask.length)) {
-      if (native.is_known(replies[own + i - 1])) {
-        known_pattern = ask[i - 1]!;
+    for (const i of $range(1, asked.length)) {
+      if (is_known(replies[own + i - 1])) {
+        known_pattern = asked[i - 1]!;
         break;
       }
     }
@@ -76,11 +151,9 @@ function follow_pool(source: Source, found: Answer, record: RouteRecord): string
   }
   if (answer.record === undefined) {
     record.instances = [];
-    record.problems.push({
-      key: key(source.format, "backends", pool),
-      value: "",
-      reason: "this pool does not exist",
-    });
+    record.problems.push({ key: "", value: pool, reason: "this pool does not exist" });
+    // Where a name points to is all that DINP says of it: dangling, it is no route.
+    record.paths_only = record.schema === "dinp";
     return undefined;
   }
   record.instances = answer.record.instances;
@@ -119,8 +192,8 @@ function read_route(
 export interface Asked {
   name: string;
   kind: Kind | undefined;
-  /** The options that counted until now. */
-  last: RouteOptions | undefined;
+  /** What counted until now. */
+  last: RouteRecord | undefined;
 }
 
 /**
@@ -136,9 +209,7 @@ function read_many(
   const starts: number[] = [];
   for (const one of asked) {
     starts.push(commands.length);
-    for (const command of native.read(source.format, one.name, one.kind)) {
-      commands.push(command);
-    }
+    add_commands(commands, source.layouts, one.name, one.kind);
   }
   const [replies, err] = transaction(source.config, commands, source.deadline - ngx.now());
   if (replies === undefined) {
@@ -149,8 +220,8 @@ function read_many(
     const { name, kind, last } = asked[i - 1]!;
     const from = starts[i - 1]!;
     let answer: Answer | false = false;
-    if (!native.kind_changed(replies, from, kind)) {
-      const [record] = native.decode(source.format, name, kind, replies, from, last);
+    if (!has_changed_kind(source.layouts, name, kind, replies, from)) {
+      const [record] = decode_first(source.layouts, name, kind, replies, from, last);
       if (record !== undefined && record.options.pool === undefined && record.instances.length > 0) {
         answer = { record, pattern: "", pool_stamp: 0 };
       }

@@ -6,8 +6,7 @@
 import { Config } from "../config";
 import { count } from "../observe/counters";
 import { tell } from "../observe/journal";
-import { KeyFormat } from "../schema/keys";
-import { name_of_key, prefixes } from "../schema/watched";
+import { names_of_key, prefixes_of } from "../schema/layout";
 import { run_id, WIPED_KEY } from "../store/identity";
 import { create as create_lease, holds, Lease, look, release } from "../store/lease";
 import { close, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
@@ -37,7 +36,6 @@ const AT = 64;
 
 export interface Watch {
   config: Config;
-  format: KeyFormat;
   dicts: Dicts;
   loader: Loader;
   lease: Lease;
@@ -94,7 +92,7 @@ function stop_hearing(watch: Watch): void {
 /** Whether somebody on this node has asked for the name, or relies on its absence. */
 function matters(watch: Watch, name: string): boolean {
   const first = string.byte(name);
-  if (watch.config.preload || first === STAR || first === AT) {
+  if (watch.config.preload || watch.loader.with_ports || first === STAR || first === AT) {
     return true;
   }
   const [route] = watch.dicts.routes.get(name);
@@ -110,8 +108,7 @@ function take_in(watch: Watch, heard: Heard): void {
     if (key === WIPED_KEY) {
       watch.wiped = true;
     }
-    const name = name_of_key(watch.format, key);
-    if (name !== undefined) {
+    for (const name of names_of_key(watch.loader.layouts, key)) {
       // Before anything else: what is being read right now is out of date.
       bump(watch.dicts.state, name);
       if (matters(watch, name)) {
@@ -263,7 +260,7 @@ function tick(watch: Watch, exiting: boolean): boolean {
   return true;
 }
 
-function create(config: Config, format: KeyFormat, dicts: Dicts, loader: Loader): Watch {
+function create(config: Config, dicts: Dicts, loader: Loader): Watch {
   const reloads = create_reloads(MOST_AT_ONCE, (names) => {
     for (const outcome of load_many(loader, names, RELOAD_PATIENCE)) {
       if (outcome.loaded === undefined) {
@@ -277,12 +274,11 @@ function create(config: Config, format: KeyFormat, dicts: Dicts, loader: Loader)
   });
   return {
     config,
-    format,
     dicts,
     loader,
     lease: create_lease(dicts.state),
     reloads,
-    prefixes: prefixes(format, [WIPED_KEY]),
+    prefixes: prefixes_of(loader.layouts, [WIPED_KEY]),
     running: false,
     hears: 0,
     epoch: 0,

@@ -25,6 +25,8 @@ export interface Matched {
 export interface WorkerCache {
   state: NgxSharedDict;
   distrust_within: number;
+  /** A host may have those of its names that say a port, as a pattern has hosts. */
+  with_ports: boolean;
   /** Routes of exact names. */
   routes: Recent<Slot>;
   /**
@@ -105,7 +107,7 @@ function drop(cache: WorkerCache, name: string): void {
   if (first === AT) {
     return;
   }
-  if (first === STAR) {
+  if (first === STAR || cache.with_ports) {
     // Any host may belong to it, or to nobody any more.
     recent.clear(cache.matched);
   }
@@ -159,11 +161,18 @@ function look_at_generation(cache: WorkerCache, now: number): void {
 /**
  * @param names kept in each of the three caches
  * @param distrust_within seconds over which second looks are spread
+ * @param with_ports names may say a port
  */
-function create(state: NgxSharedDict, names: number, distrust_within: number): WorkerCache {
+function create(
+  state: NgxSharedDict,
+  names: number,
+  distrust_within: number,
+  with_ports: boolean,
+): WorkerCache {
   return {
     state,
     distrust_within,
+    with_ports,
     dependants: new LuaTable(),
     routes: recent.create(names),
     patterns: recent.create(names),

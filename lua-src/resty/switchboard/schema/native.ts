@@ -8,16 +8,24 @@
 import { Command, Reply } from "../store/redis";
 import { key, KeyFormat } from "./keys";
 import { parent_of, parts_of_arm } from "./within";
-import { parse_attributes, parse_member } from "./member";
-import { inherit, keep_last_good, set_option } from "./options";
+import {
+  add_instance,
+  create_gathering,
+  Gathering,
+  note,
+  override,
+  read_options,
+  read_quietly,
+  sort_instances,
+} from "./gathering";
+import { parse_member } from "./member";
+import { inherit } from "./options";
 import { problem_of_prefix } from "./prefix";
-import { address_of, Instance, Kind, Problem, RouteOptions, RouteRecord } from "./record";
+import { Kind, RouteOptions, RouteRecord } from "./record";
+import { is_wrong_type, list_of, refusal } from "./replies";
 
 /** The member that is nobody: it keeps a route known without instances. */
 const NOBODY = "-";
-
-/** A reply list of field, value, field, value. */
-type Pairs = (string | number)[];
 
 /**
  * The commands that read everything about a name, and the options that it inherits: a path those of its host, a pool
@@ -48,25 +56,9 @@ function read(format: KeyFormat, name: string, kind: Kind | undefined): Command[
   return commands;
 }
 
-/** The commands that tell whether a name is known: `known` of their replies. */
+/** The command that tells whether a name is known. */
 function ask_known(format: KeyFormat, name: string): Command {
   return ["EXISTS", key(format, "backends", name), key(format, "route", name), key(format, "paths", name)];
-}
-
-function is_known(reply: Reply | undefined): boolean {
-  return type(reply) === "number" && (reply as number) > 0;
-}
-
-function failure_of(reply: Reply | undefined): string | undefined {
-  if (type(reply) === "table" && (reply as [unknown])[0] === false) {
-    return tostring((reply as unknown as [false, string])[1]);
-  }
-  return undefined;
-}
-
-function is_wrong_type(reply: Reply | undefined): boolean {
-  const failure = failure_of(reply);
-  return failure !== undefined && string.find(failure, "WRONGTYPE", 1, true)[0] !== undefined;
 }
 
 /**
@@ -76,33 +68,6 @@ function is_wrong_type(reply: Reply | undefined): boolean {
  */
 function kind_changed(replies: Reply[], from: number, kind: Kind | undefined): boolean {
   return kind !== undefined && is_wrong_type(replies[from + 3]);
-}
-
-function list_of(reply: Reply | undefined): Pairs {
-  return type(reply) === "table" && failure_of(reply) === undefined ? (reply as unknown as Pairs) : [];
-}
-
-/** One of two duplicates: draining if any says so, else the smallest weight; the later life. */
-function merge(kept: Instance, other: Instance): void {
-  kept.drain = kept.drain || other.drain;
-  kept.backup = kept.backup ?? other.backup;
-  kept.zone = kept.zone ?? other.zone;
-  if (other.weight < kept.weight) {
-    kept.weight = other.weight;
-  }
-  if (kept.until !== undefined) {
-    kept.until = other.until !== undefined && other.until > kept.until ? other.until : kept.until;
-  }
-}
-
-interface Gathering {
-  by_address: LuaTable<string, Instance>;
-  instances: Instance[];
-  problems: Problem[];
-}
-
-function note(gathering: Gathering, where: string, value: string, reason: string): void {
-  gathering.problems.push({ key: where, value, reason });
 }
 
 function add_member(gathering: Gathering, where: string, text: string, until: number | undefined): void {
@@ -115,63 +80,7 @@ function add_member(gathering: Gathering, where: string, text: string, until: nu
     return;
   }
   instance.until = until;
-  const address = address_of(instance);
-  const kept = gathering.by_address.get(address);
-  if (kept !== undefined) {
-    merge(kept, instance);
-    note(gathering, where, text, `duplicate of ${address}`);
-    return;
-  }
-  gathering.by_address.set(address, instance);
-  gathering.instances.push(instance);
-}
-
-/** The live change of attributes: `instances:<name>` fields win over what the member says. */
-function override(gathering: Gathering, where: string, reply: Reply | undefined): void {
-  if (is_wrong_type(reply)) {
-    note(gathering, where, "", "must be a hash");
-    return;
-  }
-  const pairs = list_of(reply);
-  for (const i of $range(1, pairs.length, 2)) {
-    const field = tostring(pairs[i - 1]);
-    const value = tostring(pairs[i]);
-    const [named, err] = parse_member(field, (reason) => note(gathering, where, field, reason));
-    if (named === undefined) {
-      note(gathering, where, field, err);
-    } else {
-      // The field may leave out the scheme: one address means one instance, whatever it speaks.
-      const address = address_of(named);
-      const instance = gathering.by_address.get(address) ?? gathering.by_address.get(`https://${address}`);
-      if (instance !== undefined) {
-        parse_attributes(instance, value, (reason) => note(gathering, where, `${field} ${value}`, reason));
-      }
-    }
-  }
-}
-
-function read_options(
-  gathering: Gathering,
-  where: string,
-  reply: Reply | undefined,
-  last: RouteOptions | undefined,
-): RouteOptions {
-  const options: RouteOptions = {};
-  if (is_wrong_type(reply)) {
-    note(gathering, where, "", "must be a hash");
-    return last ?? options;
-  }
-  const pairs = list_of(reply);
-  for (const i of $range(1, pairs.length, 2)) {
-    const name = tostring(pairs[i - 1]);
-    const value = tostring(pairs[i]);
-    const reason = set_option(options, name, value);
-    if (reason !== undefined) {
-      note(gathering, where, `${name} ${value}`, reason);
-      keep_last_good(options, name, last);
-    }
-  }
-  return options;
+  add_instance(gathering, where, text, instance);
 }
 
 /** The good path prefixes of a host, sorted; undefined without any. */
@@ -192,26 +101,6 @@ function read_paths(gathering: Gathering, where: string, reply: Reply | undefine
   }
   table.sort(prefixes);
   return prefixes.length > 0 ? prefixes : undefined;
-}
-
-/** Options that are another name's: what is wrong with them is told of that one. */
-function read_quietly(reply: Reply | undefined, last: RouteOptions | undefined): RouteOptions {
-  return read_options({ by_address: new LuaTable(), instances: [], problems: [] }, "", reply, last);
-}
-
-function by_address(a: Instance, b: Instance): boolean {
-  return address_of(a) < address_of(b);
-}
-
-/** A reply that says more than "wrong type", such as a missing right: nothing may be concluded from it. */
-function refusal(replies: Reply[], from: number, count: number): string | undefined {
-  for (const i of $range(from, from + count - 1)) {
-    const failure = failure_of(replies[i]);
-    if (failure !== undefined && !is_wrong_type(replies[i])) {
-      return failure;
-    }
-  }
-  return undefined;
 }
 
 /**
@@ -235,7 +124,7 @@ function decode(
   if (refused !== undefined) {
     return $multi(undefined, refused);
   }
-  const gathering: Gathering = { by_address: new LuaTable(), instances: [], problems: [] };
+  const gathering = create_gathering();
   const where = key(format, "backends", name);
   const set = kind === "zset" ? undefined : replies[from + 3];
   const zset = kind === undefined ? replies[from + 4] : kind === "zset" ? replies[from + 3] : undefined;
@@ -275,11 +164,15 @@ function decode(
     gathering.instances = [];
   }
   override(gathering, key(format, "instances", name), replies[from]);
-  table.sort(gathering.instances, by_address);
+  sort_instances(gathering);
   return $multi(
     {
       kind: members.length > 0 ? "set" : scored.length > 0 ? "zset" : undefined,
       paths_only: !has_backends && !has_route,
+      options_only:
+        !has_backends && parent === undefined && options.pool === undefined && options.split === undefined
+          ? true
+          : undefined,
       paths: parent === undefined ? read_paths(gathering, key(format, "paths", name), below) : undefined,
       instances: gathering.instances,
       options,
@@ -289,4 +182,4 @@ function decode(
   );
 }
 
-export { ask_known, decode, is_known, kind_changed, read };
+export { ask_known, decode, kind_changed, read };

@@ -1,5 +1,6 @@
 /** What a schema makes of Redis replies: plain data, validated, free of the layout it came from. */
 
+import { SchemaName } from "./layout";
 import { PolicyTexts } from "./policy";
 
 /** One instance of a route. Its identity is `scheme://host:port`; attributes never make another one. */
@@ -18,6 +19,10 @@ export interface Instance {
   id?: string;
   /** Unix seconds until which a heart-beating instance counts; undefined: for ever. */
   until?: number;
+  /** Dead by the marks that routers of other kinds share. Undefined: alive. */
+  dead?: boolean;
+  /** The entry as it stands in Redis, where it is not plainly scheme, host and port: marks name it. */
+  entry?: string;
   /** Addresses of a DNS name, sorted; undefined for an IP address. Empty: it could not be resolved. */
   addresses?: string[];
 }
@@ -59,6 +64,12 @@ export interface Problem {
 export type Kind = "set" | "zset";
 
 export interface RouteRecord {
+  /** The layout that it stands in; undefined: native. */
+  schema?: SchemaName;
+  /** Only options and paths stand in native keys: instances may stand in another layout. Not kept. */
+  options_only?: boolean;
+  /** Indexes that are marked dead, and the entries that stood there when they were: `schema/dead`. */
+  marks?: Record<string, string>;
   kind?: Kind;
   /** Known only through its `paths:` key: its own `/` is nobody's. */
   paths_only: boolean;
@@ -68,6 +79,11 @@ export interface RouteRecord {
   instances: Instance[];
   options: RouteOptions;
   problems: Problem[];
+}
+
+/** How hipache and planb write an instance, unless somebody wrote it otherwise. */
+export function plain_entry(instance: Instance): string {
+  return instance.tls ? address_of(instance) : `http://${address_of(instance)}`;
 }
 
 /** `scheme://host:port` of an instance, IPv6 in brackets; the part before `//` is left out for http. */

@@ -45,4 +45,4 @@ function name_of_key(format: KeyFormat, changed: string): string | undefined {
   return name !== "" ? name : undefined;
 }
 
-export { name_of_key, prefixes };
+export { name_of_key, prefixes, without_overlaps };

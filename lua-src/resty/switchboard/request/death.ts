@@ -1,0 +1,36 @@
+/** Which failed tries of hipache's and planb's backends are told to the others: those that could not connect. */
+
+import { Config } from "../config";
+import { Entry } from "../route/entry";
+import { mark_dead } from "../route/dead_marks";
+import { Reason } from "./answer";
+
+const STAR = 42;
+
+/** hipache marks none of a list's only backend dead; planb does. */
+const LEAST_OF_HIPACHE = 2;
+
+function is_death(reason: Reason): boolean {
+  return reason === "connect_failed" || reason === "connect_timeout" || reason === "tls_failed";
+}
+
+/**
+ * Hears that a try failed. A client that left, an answer that took too long, and an app's own errors say nothing of
+ * whether a backend lives.
+ *
+ * @param backend the entry in the list
+ */
+function hear_death(config: Config, entry: Entry, backend: string, reason: Reason): void {
+  if (!is_death(reason)) {
+    return;
+  }
+  const is_pattern = string.byte(entry.name) === STAR;
+  mark_dead(config, {
+    name: entry.name,
+    host: is_pattern ? (ngx.var.host ?? entry.name) : entry.name,
+    entry: backend,
+    least: entry.schema === "planb" ? 1 : LEAST_OF_HIPACHE,
+  });
+}
+
+export { hear_death };

@@ -1,0 +1,254 @@
+-- What every layout owes the router, whatever stands in Redis.
+
+local codec = require("resty.switchboard.route.codec")
+local create_layouts = require("resty.switchboard.schema.layouts").create_layouts
+local layout = require("resty.switchboard.schema.layout")
+local read_config = require("resty.switchboard.config").read_config
+
+local NAMES = { "native", "hipache", "planb", "dinp" }
+local WRONG = { false, "WRONGTYPE Operation against a key holding the wrong kind of value" }
+local NOBODY = { "a.example", "*.example", "*", "@pool", "a.example/api", "a.example/api#@pool", "10.0.0.1", "2001:db8::1", "a.example:8080" }
+
+local function layout_of(name)
+  return create_layouts(read_config({ schema = name }, 2))[1]
+end
+
+-- An empty reply to a command.
+local function nothing(command)
+  if command[1] == "GET" then return ngx.null end
+  return {}
+end
+
+local function replies_to(commands, reply)
+  local replies = {}
+  for i, command in ipairs(commands) do replies[i] = reply(command, i) end
+  return replies
+end
+
+local function decode(one, name, reply, last)
+  local commands = one.read(name, nil)
+  if #commands == 0 then return nil, nil end
+  return one.decode(name, nil, replies_to(commands, reply), 0, last)
+end
+
+-- What makes a.example known with these instances.
+local GOOD = {
+  native = function(list)
+    return function(command)
+      if command[1] == "SMEMBERS" and command[2] == "backends:a.example" then return list end
+      return command[1] == "ZRANGE" and WRONG or nothing(command)
+    end
+  end,
+  hipache = function(list)
+    return function(command)
+      if command[1] ~= "LRANGE" then return nothing(command) end
+      local urls = { "id" }
+      for i, text in ipairs(list) do urls[i + 1] = "http://" .. text end
+      return urls
+    end
+  end,
+  dinp = function(list)
+    return function(command) return command[1] == "LRANGE" and list or nothing(command) end
+  end,
+}
+GOOD.planb = GOOD.hipache
+
+for _, schema in ipairs(NAMES) do
+  describe("the layout " .. schema, function()
+    local one = layout_of(schema)
+
+    it("knows no name of which Redis has nothing", function()
+      for _, name in ipairs(NOBODY) do
+        local record, err = decode(one, name, nothing)
+        -- A pool within a route stands in the route's own keys.
+        if not name:find("#", 1, true) then assert.is_nil(record, name) end
+        assert.is_nil(err)
+      end
+    end)
+
+    it("reads instances, in one order whatever theirs was, each once", function()
+      local first = decode(one, "a.example", GOOD[schema] { "10.0.0.2:80", "10.0.0.1:8080", "[2001:db8::1]:81", "10.0.0.2:80" })
+      local second = decode(one, "a.example", GOOD[schema] { "[2001:db8::1]:81", "10.0.0.2:80", "10.0.0.1:8080" })
+      assert.equal(3, #first.instances)
+      assert.equal(codec.encode(first), codec.encode(second))
+      first.problems = {}
+      assert.same(first.instances, codec.decode(codec.encode(first), codec.encode_lives(first)).instances)
+      assert.equal(first.schema, codec.decode(codec.encode(first), "").schema)
+    end)
+
+    it("leaves out what is no instance, says why, and serves the good ones", function()
+      local record = decode(one, "a.example", GOOD[schema] { "10.0.0.1:80", "10.0.0.2:99999", "a b:80", "\0\255", "", "host_only:", ("x"):rep(3000) })
+      assert.equal(1, #record.instances)
+      assert.equal("10.0.0.1", record.instances[1].host)
+      assert.is_true(#record.problems >= 5, #record.problems)
+      for _, problem in ipairs(record.problems) do assert.is_truthy(problem.key:find("a.example", 1, true)) end
+    end)
+
+    it("concludes nothing from a refusal", function()
+      local record, err = decode(one, "a.example", function() return { false, "NOPERM this user has no permissions" } end)
+      assert.is_nil(record)
+      assert.is_truthy(err:find("NOPERM", 1, true))
+    end)
+
+    it("raises nothing when every key is of another type, and says which", function()
+      local record, err = decode(one, "a.example", function() return WRONG end)
+      assert.is_nil(err)
+      assert.is_true(record == nil or #record.problems >= 1)
+    end)
+
+    it("asks about the names that changed keys mean", function()
+      for _, name in ipairs { "a.example", "*.example" } do
+        for _, command in ipairs(one.read(name, nil)) do
+          local names = {}
+          one.add_names(names, command[2])
+          local found = false
+          for _, meant in ipairs(names) do found = found or meant == name end
+          assert.is_true(found, command[2])
+          local watched = false
+          for _, prefix in ipairs(one.prefixes) do watched = watched or command[2]:sub(1, #prefix) == prefix end
+          assert.is_true(watched, command[2])
+        end
+      end
+    end)
+
+    it("raises nothing and takes bounded time, whatever the replies are", function()
+      math.randomseed(31)
+      local function junk(depth)
+        local kind = math.random(9)
+        if kind == 1 then return ngx.null end
+        if kind == 2 then return math.random(-5, 5) end
+        if kind == 3 then return { false, "WRONGTYPE x" } end
+        if kind <= 6 or depth > 2 then
+          local bytes = {}
+          for i = 1, math.random(0, 30) do bytes[i] = string.char(math.random(0, 255)) end
+          return table.concat(bytes)
+        end
+        local list = {}
+        for i = 1, math.random(0, 9) do list[i] = junk(depth + 1) end
+        return list
+      end
+      for _ = 1, 3000 do
+        for _, name in ipairs(NOBODY) do
+          local record = decode(one, name, function() return junk(0) end)
+          if record ~= nil then codec.decode(codec.encode(record), codec.encode_lives(record)) end
+        end
+      end
+    end)
+
+    it("takes 10,000 members and a member of 1 MB", function()
+      local list = { ("x"):rep(1048576) }
+      for i = 1, 10000 do list[i + 1] = ("10.%d.%d.1:80"):format(math.floor(i / 250), i % 250) end
+      ngx.update_time()
+      local began = ngx.now()
+      local record = decode(one, "a.example", GOOD[schema](list))
+      ngx.update_time()
+      assert.equal(10000, #record.instances)
+      assert.is_true(ngx.now() - began < 2)
+    end)
+  end)
+end
+
+describe("hipache's list", function()
+  local one = layout_of("hipache")
+  local function read(list, marks, last)
+    return decode(one, "a.example", function(command)
+      if command[1] == "LRANGE" then return list end
+      if command[1] == "SMEMBERS" then return marks end
+      return nothing(command)
+    end, last)
+  end
+
+  it("has backends by URL: a port by the scheme, a path that does not count", function()
+    local record = read({ "id", "http://10.0.0.1", "https://10.0.0.2/x?y", "HTTP://10.0.0.3:81/", "http://[2001:db8::1]", "10.0.0.4:80", "ftp://10.0.0.5:21" }, {})
+    local found = {}
+    for i, instance in ipairs(record.instances) do found[i] = ("%s %s %d"):format(instance.tls, instance.host, instance.port) end
+    table.sort(found)
+    assert.same({ "false 10.0.0.1 80", "false 10.0.0.3 81", "false 2001:db8::1 80", "true 10.0.0.2 443" }, found)
+    assert.equal(2, #record.problems)
+  end)
+
+  it("of the id alone is a route without instances; planb has no such", function()
+    assert.is_false(read({ "id" }, {}).paths_only)
+    assert.same({}, read({ "id" }, {}).instances)
+    assert.is_true(decode(layout_of("planb"), "a.example", function(command) return command[1] == "LRANGE" and { "id" } or nothing(command) end).paths_only)
+  end)
+
+  it("has dead ones by index; what is no index means nobody", function()
+    local record = read({ "id", "http://10.0.0.1:80", "http://10.0.0.2:80" }, { "1", "x", "-1", "7", "1e0", "", "99999999999" })
+    assert.is_nil(record.instances[1].dead)
+    assert.is_true(record.instances[2].dead)
+    assert.same({ ["1"] = "http://10.0.0.2:80" }, record.marks)
+  end)
+
+  -- F2: LREM moves the second backend to the index that is marked.
+  it("keeps a backend alive that has moved to a marked index", function()
+    local before = read({ "id", "http://10.0.0.1:80", "http://10.0.0.2:80" }, { "0" })
+    before = codec.decode(codec.encode(before), "")
+    local after = read({ "id", "http://10.0.0.2:80" }, { "0" }, before)
+    assert.equal(1, #after.instances)
+    assert.is_nil(after.instances[1].dead)
+    after = codec.decode(codec.encode(after), "")
+    assert.is_nil(read({ "id", "http://10.0.0.2:80" }, { "0" }, after).instances[1].dead)
+    -- The mark ended; a new one means who stands there now.
+    local ended = read({ "id", "http://10.0.0.2:80" }, {}, after)
+    assert.is_nil(ended.marks)
+    assert.is_true(read({ "id", "http://10.0.0.2:80" }, { "0" }, ended).instances[1].dead)
+  end)
+
+  it("has patterns of at most six labels, and planb's hosts have ports instead", function()
+    assert.is_nil(one.ask_known("*.b.c.d.e.f.g.h"))
+    assert.is_table(one.ask_known("*.c.d.e.f.g.h"))
+    assert.is_nil(one.ask_known("a.example:8080"))
+    assert.is_nil(layout_of("planb").ask_known("*.example"))
+    assert.is_table(layout_of("planb").ask_known("a.example:8080"))
+  end)
+
+  it("has its names in keys, and not in the leases of planb's checker", function()
+    local names = {}
+    for _, key in ipairs { "frontend:a.example", "dead:*.example", "dead:a.example:http://10.0.0.1:80", "frontend:", "dead", "route:b.example", "frontend:h:8080" } do
+      one.add_names(names, key)
+    end
+    assert.same({ "a.example", "*.example", "b.example", "h:8080" }, names)
+  end)
+end)
+
+describe("DINP's keys", function()
+  local one = layout_of("dinp")
+  local function read(list, cname)
+    return decode(one, "a.example", function(command) return command[1] == "LRANGE" and list or cname end)
+  end
+
+  it("lead over one cname, and only to a list", function()
+    assert.equal("@demo.apps.io", read({}, "/rs/demo.apps.io").options.pool)
+    assert.is_nil(read({ "10.0.0.1:80" }, "/rs/demo.apps.io").options.pool)
+    for _, bad in ipairs { "/cname/x", "/rs/", "/rs/a/b", "demo", "/rs/a b" } do
+      local record = read({}, bad)
+      assert.is_true(record.paths_only)
+      assert.equal(1, #record.problems)
+    end
+  end)
+
+  it("mean a name, and whoever points to it", function()
+    local names = {}
+    for _, key in ipairs { "/rs/a.io", "/cname/b.io", "foo", "/x/y", "/rs/", "/rs/a/b" } do one.add_names(names, key) end
+    assert.same({ "a.io", "@a.io", "b.io" }, names)
+  end)
+end)
+
+describe("several layouts", function()
+  it("are watched without overlaps, and a key may mean names in each", function()
+    local layouts = create_layouts(read_config({ schema = "native,hipache,dinp" }, 2))
+    local prefixes = layout.prefixes_of(layouts, { "switchboard:wiped" })
+    for i, prefix in ipairs(prefixes) do
+      for j, other in ipairs(prefixes) do assert.is_true(i == j or prefix:sub(1, #other) ~= other) end
+    end
+    assert.same({ "a.example" }, layout.names_of_key(layouts, "frontend:a.example"))
+    assert.same({ "a.example", "@a.example" }, layout.names_of_key(layouts, "/rs/a.example"))
+  end)
+
+  it("are named once each", function()
+    for _, bad in ipairs { "native,native", "", "redis", "native,,dinp" } do
+      assert.is_false(pcall(read_config, { schema = bad }, 2), bad)
+    end
+  end)
+end)
