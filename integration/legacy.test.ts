@@ -155,7 +155,8 @@ describe("hipache's frontends", () => {
 
   it("F12: a client that leaves marks nobody", async () => {
     const silent = await stage.keep(startRaw("silent", () => undefined));
-    const host = await frontend(stage, "f12.test", silent.at, silent.at.replace("127.0.0.1", "127.0.0.2"));
+    const other = await stage.keep(startRaw("silent too", () => undefined));
+    const host = await frontend(stage, "f12.test", silent.at, other.at);
 
     await assert.rejects(async () => stage.router.ask({ host, patience: 0.3 }));
 

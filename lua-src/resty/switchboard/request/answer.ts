@@ -186,7 +186,7 @@ function refuse(config: Config, reason: Reason, own_text = ""): void {
 
 /** Answers a request to a route under maintenance. */
 function refuse_for_now(config: Config, own_text: string, retry_after: number): void {
-  set_header("Retry-After", string.format("%d", retry_after));
+  set_header("Retry-After", string.format("%.0f", math.floor(retry_after)));
   refuse(config, "maintenance", own_text);
 }
 

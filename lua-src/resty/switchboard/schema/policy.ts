@@ -179,7 +179,7 @@ function parse_hsts(value: string): LuaMultiReturn<[string, undefined] | [undefi
       "must be on, off, or a time such as 31536000s, with ; includeSubDomains and ; preload after it",
     );
   }
-  let text = `max-age=${string.format("%d", seconds)}`;
+  let text = `max-age=${string.format("%.0f", math.floor(seconds))}`;
   text += string.find(flags, "includesubdomains", 1, true)[0] !== undefined ? "; includeSubDomains" : "";
   text += string.find(flags, "preload", 1, true)[0] !== undefined ? "; preload" : "";
   return $multi(text, undefined);
