@@ -182,7 +182,7 @@ async function main(): Promise<void> {
     }
     console.log("counting instructions");
     const instructions: Record<string, number> = {};
-    for (const name of ["naked", "bare", "empty", "router", "two_lines"]) {
+    for (const name of ["naked", "bare", "empty", "router", "unobserved", "two_lines"]) {
       instructions[name] = await medianInstructionsOf(stage, name);
     }
     await registerSpecial(stage);
@@ -238,6 +238,7 @@ function report(image: string, samples: Map<string, Sample[]>, instructions: Rec
     cpu_ratio_haproxy: ratio("router", "haproxy", MANY, "cpu")?.median,
     instructions,
     instructions_over_bare: instructions.router! - instructions.bare!,
+    instructions_observed: instructions.router! - instructions.unobserved!,
     instructions_path_over_plain: instructions.path_of_a_thousand! - instructions.plain_path!,
     instructions_options_over_plain: instructions.options! - instructions.plain_path!,
     instructions_options_and_path_over_plain: instructions.options_and_path! - instructions.plain_path!,

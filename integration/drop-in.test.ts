@@ -69,7 +69,8 @@ const OWN_DICTS = `
   lua_shared_dict switchboard_routes 1m;
   lua_shared_dict switchboard_matches 1m;
   lua_shared_dict switchboard_names 1m;
-  lua_shared_dict switchboard_state 1m;`;
+  lua_shared_dict switchboard_state 1m;
+  lua_shared_dict switchboard_metrics 2m;`;
 
 const OWN_INIT = `
   init_by_lua_block {
@@ -214,7 +215,7 @@ for (const [number, { name, conf, environment, headers, mark }] of WAYS.entries(
         assert.equal((await site.ask({ host: `half-${host}`, headers })).status, 200);
       }
       await eventually("a retry is counted", async () => {
-        assert.ok((await metric(site, "switchboard_retries_total")) >= 1);
+        assert.ok((await metric(site, `switchboard_retries_total{reason="connect_failed"}`)) >= 1);
       });
       const failed = await site.ask({ host: `dead-${host}`, headers });
       assert.equal(failed.status, 502);
@@ -262,6 +263,7 @@ describe("a mistake in how Switchboard is dropped in", () => {
     "switchboard_matches",
     "switchboard_state",
     "switchboard_names",
+    "switchboard_metrics",
   ]) {
     it(`such as no dict ${dict} stops the start with the remedy`, async () => {
       const dicts = OWN_DICTS.replace(new RegExp(`lua_shared_dict ${dict} .*`), "");

@@ -13,6 +13,8 @@ declare module "ffi" {
   export { allocate as new };
   function text(this: void, pointer: unknown, length?: number): string;
   export { text as string };
+  export function copy(this: void, to: unknown, from: unknown, length: number): void;
+  export function fill(this: void, to: unknown, length: number): void;
   /** Whether the machine is so: `le` little-endian, `64bit`, … */
   export function abi(this: void, property: string): boolean;
   export function sizeof(this: void, type: unknown): number;

@@ -21,6 +21,8 @@ interface NgxRequest {
   get_headers(most?: number): Record<string, string | string[] | undefined>;
   set_header(name: string, value: string | undefined): void;
   is_internal(): boolean;
+  /** Unix seconds, with milliseconds, at which the first byte of it was read. */
+  start_time(): number;
   /** 1.0, 1.1, 2, 3; undefined for HTTP/0.9. */
   http_version(): number | undefined;
   set_uri(uri: string, jump: boolean): void;

@@ -8,10 +8,12 @@
 import { seed_by_worker } from "./balance/dice";
 import { Config, read_config } from "./config";
 import { learn } from "./net/listeners";
-import { count, flush } from "./observe/counters";
+import { count, open_counters, send_counts, send_last_counts, Series } from "./observe/counters";
 import * as health from "./observe/health";
 import { Watched, WatchState } from "./observe/health";
 import { printable, tell } from "./observe/journal";
+import { metrics as show_metrics } from "./observe/metrics";
+import { send_after_each, set_mode } from "./observe/tally";
 import { create_asks } from "./request/ask";
 import * as phases from "./request/phases";
 import { Router } from "./request/phases";
@@ -25,6 +27,7 @@ import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch, lag_of, mode_of } from "./route/watch";
 import { create_layouts } from "./schema/layouts";
 import { Problem } from "./schema/record";
+import { take as take_questions } from "./store/questions";
 import { ping } from "./store/redis";
 import { read as read_trust } from "./store/trust";
 
@@ -119,6 +122,8 @@ function configure(options?: Record<string, unknown>): void {
   }
   const config = read_config(options, 3);
   const dicts = open();
+  open_counters(dicts.metrics);
+  set_mode(config.observe);
   router = create_router(config, dicts);
   watched = {
     state: dicts.state,
@@ -127,6 +132,7 @@ function configure(options?: Record<string, unknown>): void {
       switchboard_matches: dicts.matches,
       switchboard_state: dicts.state,
       switchboard_names: dicts.names,
+      switchboard_metrics: dicts.metrics,
     },
     drain_file: config.drain_file,
     watch: () => watch_state(dicts),
@@ -135,10 +141,16 @@ function configure(options?: Record<string, unknown>): void {
 
 function flush_counts(lookup: Lookup): void {
   count('switchboard_lookups_total{cache="worker"}', lookup.hits);
-  count('switchboard_lookups_total{cache="shared"}', lookup.misses);
+  count('switchboard_lookups_total{cache="shared"}', math.max(0, lookup.misses - lookup.waits));
+  count('switchboard_lookups_total{cache="redis"}', lookup.waits);
   lookup.hits = 0;
   lookup.misses = 0;
-  flush(lookup.dicts.state, in_flight());
+  lookup.waits = 0;
+  take_questions((series, by) => count(series as Series, by));
+  const err = send_counts(lookup.dicts.state, in_flight());
+  if (err !== undefined) {
+    tell(ngx.ERR, "counts", `could not keep counts: ${err}: make lua_shared_dict switchboard_metrics larger`);
+  }
 }
 
 function look_at_redis(active: Router): void {
@@ -156,6 +168,10 @@ function start(): void {
   learn();
   ngx.timer.every(TICK, (premature) => {
     flush_counts(active.lookup);
+    if (premature) {
+      // No timer runs from now on, but requests do until they end.
+      send_after_each(send_last_counts);
+    }
     if (!premature && ngx.worker.id() === 0) {
       look_at_redis(active);
     }
@@ -216,10 +232,16 @@ function readyz(): void {
   health.readyz(watched!);
 }
 
-/** For content_by_lua of `/metrics`. */
+/** For content_by_lua of `/metrics` where anybody may ask: totals, without the name of any route. */
 function metrics(): void {
   flush_counts(configured().lookup);
-  health.metrics(watched!);
+  show_metrics(watched!, false);
+}
+
+/** For content_by_lua of a `/metrics` for insiders: the busiest routes have series of their own. */
+function metrics_by_name(): void {
+  flush_counts(configured().lookup);
+  show_metrics(watched!, true);
 }
 
 export {
@@ -232,6 +254,7 @@ export {
   healthz,
   log,
   metrics,
+  metrics_by_name,
   readyz,
   start,
   VERSION as _VERSION,

@@ -5,6 +5,8 @@
  * start again at zero while the requests they count are still running.
  */
 
+import { Tally } from "../observe/tally";
+
 export interface InstanceState {
   /** `http://10.0.0.5:8080` */
   identity: string;
@@ -19,6 +21,8 @@ export interface InstanceState {
   /** Peak-weighted latency in seconds as of `measured_at`; 0: nothing is known. Kept for `ewma` alone. */
   latency: number;
   measured_at: number;
+  /** What was counted of it lately, where instances are counted; see observe/tally. */
+  tally: Tally | undefined;
 }
 
 /** Weak: an instance that no route and no request holds any more is forgotten. */
@@ -41,6 +45,7 @@ function state_of(identity: string): InstanceState {
     recovered_at: 0,
     latency: 0,
     measured_at: 0,
+    tally: undefined,
   };
   states.set(identity, fresh);
   return fresh;

@@ -295,6 +295,12 @@ const OPTIONS: Option[] = [
     parse: parse_text,
     describe: "a path; while that file exists `/readyz` answers 503, so that load balancers look elsewhere",
   },
+  choice(
+    "observe",
+    "on",
+    ["on", "off", "instances"],
+    "whether requests are counted, by route; `instances`: by instance too",
+  ),
   count("worker_cache", "10000", 100, 10000000, "names a worker keeps ready"),
 ];
 

@@ -1,10 +1,11 @@
 /**
- * What this worker has counted, brought into the shared dict once a second.
- *
- * Counting is a table write; a shared-dict write per request would take the lock that all workers share.
+ * What the node counts in all, whatever the route. Counting is a table write; the ledger brings it together.
  */
 
-/** Every series that is ever counted, so that a page can list them without walking the dict. */
+import { flush, Ledger, open, read, tick } from "./ledger";
+import { Sheet } from "./sheet";
+
+/** Every series that is ever counted. A page lists them in this order, and a sheet has its totals in it. */
 const SERIES = [
   'switchboard_requests_total{code="1xx"}',
   'switchboard_requests_total{code="2xx"}',
@@ -27,8 +28,14 @@ const SERIES = [
   'switchboard_answers_total{reason="bad_response"}',
   'switchboard_answers_total{reason="connect_timeout"}',
   'switchboard_answers_total{reason="read_timeout"}',
-  "switchboard_tries_total",
-  "switchboard_retries_total",
+  'switchboard_retries_total{reason="connect_failed"}',
+  'switchboard_retries_total{reason="tls_failed"}',
+  'switchboard_retries_total{reason="bad_response"}',
+  'switchboard_retries_total{reason="connect_timeout"}',
+  'switchboard_retries_total{reason="read_timeout"}',
+  'switchboard_retries_total{reason="http_502"}',
+  'switchboard_retries_total{reason="http_503"}',
+  'switchboard_retries_total{reason="http_504"}',
   "switchboard_split_passed_total",
   "switchboard_stale_connections_total",
   "switchboard_bad_values_total",
@@ -38,18 +45,45 @@ const SERIES = [
   "switchboard_watch_connects_total",
   'switchboard_lookups_total{cache="worker"}',
   'switchboard_lookups_total{cache="shared"}',
+  'switchboard_lookups_total{cache="redis"}',
+  "switchboard_redis_errors_total",
+  'switchboard_redis_duration_seconds_bucket{le="0.001"}',
+  'switchboard_redis_duration_seconds_bucket{le="0.005"}',
+  'switchboard_redis_duration_seconds_bucket{le="0.025"}',
+  'switchboard_redis_duration_seconds_bucket{le="0.1"}',
+  'switchboard_redis_duration_seconds_bucket{le="0.25"}',
+  'switchboard_redis_duration_seconds_bucket{le="1"}',
+  'switchboard_redis_duration_seconds_bucket{le="+Inf"}',
+  "switchboard_redis_duration_seconds_sum",
+  "switchboard_redis_duration_seconds_count",
 ] as const;
 
 export type Series = (typeof SERIES)[number];
 
-/** Counts since the last flush. */
-const counts = new LuaTable<string, number>();
-const PREFIX = "count:";
 /** A worker's gauge is forgotten when it has not been renewed for this long (seconds). */
 const GAUGE_LIFETIME = 5;
 
+/** Counts before the ledger is open have nowhere to go yet; none matters. */
+let ledger: Ledger | undefined = undefined;
+const place_of = new LuaTable<string, number>();
+
+/** Opens the ledger in its dict. */
+function open_counters(dict: NgxSharedDict): void {
+  for (const i of $range(1, SERIES.length)) {
+    place_of.set(SERIES[i - 1]!, i - 1);
+  }
+  const signature = string.format(
+    "counts:%08x",
+    ngx.crc32_short(table.concat(SERIES as unknown as string[])),
+  );
+  ledger = open(dict, signature, SERIES.length);
+}
+
 function count(series: Series, by: number): void {
-  counts.set(series, (counts.get(series) ?? 0) + by);
+  const place = place_of.get(series) as number | undefined;
+  if (place !== undefined && ledger !== undefined) {
+    ledger.totals[place] = ledger.totals[place]! + by;
+  }
 }
 
 /** The counter of requests that ended with a status. */
@@ -75,21 +109,19 @@ function gauge_key(worker: number, exiting: boolean): string {
 }
 
 /**
- * Adds what was counted to the shared dict, and renews this worker's share of the gauge.
+ * Sends what this worker has counted, and renews its share of the gauge. Once a second.
  *
  * @param in_flight requests of this worker that run right now
+ * @returns why something could not be sent; it is sent the next time
  */
-function flush(state: NgxSharedDict, in_flight: number): void {
-  for (const series of SERIES) {
-    const by = counts.get(series);
-    if (by !== undefined && by > 0) {
-      const [total] = state.incr(`${PREFIX}${series}`, by, 0);
-      if (total !== undefined) {
-        counts.set(series, 0);
-      }
-    }
-  }
+function send_counts(state: NgxSharedDict, in_flight: number): string | undefined {
   state.set(gauge_key(ngx.worker.id() ?? 0, ngx.worker.exiting()), in_flight, GAUGE_LIFETIME);
+  return tick(ledger!);
+}
+
+/** Sends what this worker has counted and nothing else: for a worker that has no timers any more. */
+function send_last_counts(): void {
+  flush(ledger!);
 }
 
 function total_in_flight(state: NgxSharedDict): number {
@@ -102,12 +134,24 @@ function total_in_flight(state: NgxSharedDict): number {
   return total;
 }
 
-/** Calls back with each series and its total over all workers. */
-function each(state: NgxSharedDict, tell: (this: void, series: string, total: number) => void): void {
-  for (const series of SERIES) {
-    const [total] = state.get(`${PREFIX}${series}`);
-    tell(series, (total as number | undefined) ?? 0);
-  }
+/** What all workers have counted. */
+function read_counts(): Sheet {
+  return read(ledger!);
 }
 
-export { count, each, flush, series_of_status, total_in_flight };
+/** The place of a series among the totals of a sheet. */
+function total_of(sheet: Sheet, series: Series): number {
+  return sheet.totals.get(place_of.get(series));
+}
+
+export {
+  count,
+  open_counters,
+  read_counts,
+  send_counts,
+  send_last_counts,
+  SERIES,
+  series_of_status,
+  total_in_flight,
+  total_of,
+};

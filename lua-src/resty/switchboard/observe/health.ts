@@ -4,12 +4,10 @@
  */
 
 import { down_since, note_answer } from "../store/outage";
-import { each, total_in_flight } from "./counters";
 
 const STARTED = "started";
 /** Below this share of free room a dict is said to be nearly full. */
 const SCARCE = 0.05;
-const MODES = ["tracking", "notifications", "ttl", "none"];
 
 /** The state dict and those whose room is watched, by name. */
 export interface Watched {
@@ -115,41 +113,4 @@ function readyz(watched: Watched): void {
   plain(200, `${table.concat(state_lines(watched), "\n")}\n`);
 }
 
-/** `/metrics` in the text format of Prometheus. */
-function metrics(watched: Watched): void {
-  const lines: string[] = [];
-  let family = "";
-  each(watched.state, (series, total) => {
-    const [name] = string.match(series, "^[^{]+");
-    if (name !== family) {
-      family = name!;
-      lines.push(`# TYPE ${family} counter`);
-    }
-    lines.push(`${series} ${string.format("%d", total)}`);
-  });
-  const since = down_since(watched.state);
-  lines.push("# TYPE switchboard_in_flight gauge");
-  lines.push(`switchboard_in_flight ${total_in_flight(watched.state)}`);
-  lines.push("# TYPE switchboard_redis_up gauge");
-  lines.push(`switchboard_redis_up ${since === undefined ? 1 : 0}`);
-  const watch = watched.watch();
-  lines.push("# TYPE switchboard_watch gauge");
-  for (const mode of MODES) {
-    lines.push(`switchboard_watch{mode="${mode}"} ${mode === watch.mode ? 1 : 0}`);
-  }
-  lines.push("# TYPE switchboard_watch_lag_seconds gauge");
-  lines.push(`switchboard_watch_lag_seconds ${string.format("%.3f", watch.lag)}`);
-  lines.push("# TYPE switchboard_routes gauge");
-  lines.push(`switchboard_routes ${watch.routes}`);
-  lines.push("# TYPE switchboard_routes_held gauge");
-  lines.push(`switchboard_routes_held ${watch.held}`);
-  lines.push("# TYPE switchboard_routes_complete gauge");
-  lines.push(`switchboard_routes_complete ${watch.complete ? 1 : 0}`);
-  lines.push("# TYPE switchboard_dict_free_bytes gauge");
-  for (const [name, dict] of pairs(watched.dicts)) {
-    lines.push(`switchboard_dict_free_bytes{dict="${name}"} ${string.format("%d", dict.free_space())}`);
-  }
-  plain(200, `${table.concat(lines, "\n")}\n`);
-}
-
-export { healthz, metrics, note_redis, readyz };
+export { healthz, note_redis, readyz };

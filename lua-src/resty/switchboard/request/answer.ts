@@ -2,6 +2,8 @@
 
 import { Config } from "../config";
 import { count, series_of_status } from "../observe/counters";
+import { observe_refusal } from "../observe/tally";
+import { Entry } from "../route/entry";
 import { SchemaName } from "../schema/layout";
 
 export type Reason =
@@ -173,21 +175,31 @@ function send(config: Config, reason: Reason, own_text: string): void {
   ngx.exit(ngx.HTTP_OK);
 }
 
+/** Counts a request that is answered in the access phase. */
+function count_refusal(entry: Entry | undefined, status: number, own: boolean): void {
+  if (entry === undefined) {
+    count(series_of_status(status), 1);
+  } else {
+    observe_refusal(entry, status, own ? 1 : 0);
+  }
+}
+
 /**
  * Answers the request in the access phase, where it is refused.
  *
+ * @param entry the route; undefined: it has none
  * @param own_text what the body says instead of the router's own words; empty: those
  */
-function refuse(config: Config, reason: Reason, own_text = ""): void {
+function refuse(config: Config, entry: Entry | undefined, reason: Reason, own_text = ""): void {
   count(`switchboard_answers_total{reason="${reason}"}`, 1);
-  count(series_of_status(meaning_of(config, reason).status), 1);
+  count_refusal(entry, meaning_of(config, reason).status, true);
   send(config, reason, own_text);
 }
 
 /** Answers a request to a route under maintenance. */
-function refuse_for_now(config: Config, own_text: string, retry_after: number): void {
+function refuse_for_now(config: Config, entry: Entry, own_text: string, retry_after: number): void {
   set_header("Retry-After", string.format("%.0f", math.floor(retry_after)));
-  refuse(config, "maintenance", own_text);
+  refuse(config, entry, "maintenance", own_text);
 }
 
 /** Answers in the place of nginx, which has given up after failed tries. */
@@ -195,4 +207,4 @@ function explain_failure(config: Config, reason: Reason): void {
   send(config, reason, "");
 }
 
-export { explain_failure, name_reason, refuse, refuse_for_now };
+export { count_refusal, explain_failure, name_reason, refuse, refuse_for_now };

@@ -1,12 +1,13 @@
 /** The phases of a request around its tries: access, header filter, log. */
 
 import { Config } from "../config";
-import { count, series_of_status } from "../observe/counters";
+import { count } from "../observe/counters";
 import { printable, tell } from "../observe/journal";
+import { observe } from "../observe/tally";
 import { Entry } from "../route/entry";
 import { Lookup } from "../route/lookup";
 import { Policy } from "../route/policy";
-import { explain_failure, name_reason, Reason, refuse, refuse_for_now } from "./answer";
+import { count_refusal, explain_failure, name_reason, Reason, refuse, refuse_for_now } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { hear_death } from "./death";
@@ -36,7 +37,14 @@ export interface Router {
   listens_to_proxies: boolean;
 }
 
-function refuse_and_tell(router: Router, reason: Reason, host: string, detail: string | undefined): void {
+/** @param entry the route; undefined: it has none */
+function refuse_and_tell(
+  router: Router,
+  reason: Reason,
+  host: string,
+  detail: string | undefined,
+  entry: Entry | undefined,
+): void {
   if (reason !== "unknown_route" && reason !== "invalid_host") {
     tell(
       reason === "loop" ? ngx.WARN : ngx.ERR,
@@ -44,14 +52,14 @@ function refuse_and_tell(router: Router, reason: Reason, host: string, detail: s
       `${printable(host)}: ${reason}${detail !== undefined ? `: ${detail}` : ""}`,
     );
   }
-  refuse(router.config, reason);
+  refuse(router.config, entry, reason);
 }
 
 /** What almost no request needs. False: the request was answered. */
 function attend(router: Router, ask: Ask, state: RequestState): boolean {
   if (ask.via !== "" && has_passed(ask.via, `${ngx.var.hostname}:${ngx.var.server_port}`)) {
     end(state);
-    refuse_and_tell(router, "loop", ask.host, `Via: ${printable(ask.via)}`);
+    refuse_and_tell(router, "loop", ask.host, `Via: ${printable(ask.via)}`, state.entry);
     return false;
   }
   state.upgrade = ask.upgrade !== "";
@@ -73,12 +81,12 @@ function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared:
   }
   fill_in_route(entry.name);
   if (refused === "to_https") {
-    count(series_of_status(status_of_redirect()), 1);
+    count_refusal(entry, status_of_redirect(), false);
     send_to_https();
   } else if (refused === "maintenance") {
-    refuse_for_now(router.config, policy.maintenance!, policy.retry_after);
+    refuse_for_now(router.config, entry, policy.maintenance!, policy.retry_after);
   } else {
-    refuse(router.config, refused);
+    refuse(router.config, entry, refused);
   }
   return false;
 }
@@ -92,7 +100,7 @@ function access(router: Router, prepared: boolean): void {
   (ngx.var as Record<string, string>).switchboard_new_id = new_id();
   const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "", router.lookup.loader.with_ports);
   if (ask.name === undefined) {
-    refuse(router.config, "invalid_host");
+    refuse(router.config, undefined, "invalid_host");
     return;
   }
   const [entry, reason, detail] = find_route(router.lookup, ask.name);
@@ -104,7 +112,7 @@ function access(router: Router, prepared: boolean): void {
     if (answer_ping(router.config, ask.name, reason !== "store_unreachable")) {
       return;
     }
-    refuse_and_tell(router, reason, ask.host, detail);
+    refuse_and_tell(router, reason, ask.host, detail, undefined);
     return;
   }
   const policy = entry.policy;
@@ -113,11 +121,13 @@ function access(router: Router, prepared: boolean): void {
   }
   if (entry.refusal !== undefined && !is_kept(entry.choice)) {
     fill_in_route(entry.name);
-    refuse_and_tell(router, entry.refusal, ask.host, undefined);
+    refuse_and_tell(router, entry.refusal, ask.host, undefined, entry);
     return;
   }
   const state = begin(entry);
   state.found_in = found_in;
+  // When the lookup looked at the clock; one that waited for Redis is not so easily known.
+  state.began = found_in === undefined ? router.lookup.cache.tick : ngx.req.start_time();
   if (ask.special && !attend(router, ask, state)) {
     return;
   }
@@ -174,8 +184,7 @@ function log(config: Config): void {
     return;
   }
   const entry = state.entry;
-  const name = entry.name;
-  const last = state.peer?.entry;
+  const peer = state.peer;
   const tries = state.tries;
   const status = ngx.status;
   const reason = failure_of(state, status);
@@ -183,17 +192,16 @@ function log(config: Config): void {
     hear_end(state, state.entry.choice);
   }
   fill_in(state);
+  observe(entry, peer, state.began, status, tries, reason !== undefined ? 1 : 0);
   end(state);
-  count(series_of_status(status), 1);
-  count("switchboard_tries_total", tries);
   if (reason !== undefined) {
     // Where neither reasons.conf nor errors.conf is included nobody has said it yet.
     ngx.var.switchboard_error = reason;
     count(`switchboard_answers_total{reason="${reason}"}`, 1);
-    if (last !== undefined) {
-      hear_death(config, entry, last, reason);
+    if (peer?.entry !== undefined) {
+      hear_death(config, entry, peer.entry, reason);
     }
-    tell(ngx.ERR, `${reason} ${name}`, `${name}: ${reason} after ${tries} tries`);
+    tell(ngx.ERR, `${reason} ${entry.name}`, `${entry.name}: ${reason} after ${tries} tries`);
   }
 }
 

@@ -20,6 +20,7 @@ import { pick } from "../balance/pool";
 import { Config } from "../config";
 import { count } from "../observe/counters";
 import { tell } from "../observe/journal";
+import { observe_failed_try } from "../observe/tally";
 import { Reason } from "./answer";
 import { choose, choose_again, hear_failure } from "./choose";
 import { of_last_try } from "./last_try";
@@ -41,6 +42,17 @@ const BUSY = -3;
 const GATEWAY_TIMEOUT = 504;
 
 const NONE: Peer[] = [];
+
+/** Why a try is followed by another. */
+type Retried =
+  | "connect_failed"
+  | "tls_failed"
+  | "bad_response"
+  | "connect_timeout"
+  | "read_timeout"
+  | "http_502"
+  | "http_503"
+  | "http_504";
 
 /** How the try that has just failed went. */
 interface Failure {
@@ -153,6 +165,7 @@ function send_again(config: Config, state: RequestState): void {
   }
   release(state);
   if (failure.sent && !is_repeatable(ngx.req.get_method())) {
+    observe_failed_try(peer.state);
     give_up(state, failure, peer.tls);
     return;
   }
@@ -162,6 +175,7 @@ function send_again(config: Config, state: RequestState): void {
     send(config, state, peer, true);
     return;
   }
+  observe_failed_try(peer.state);
   state.tried[state.tried.length] = peer;
   if (peer.entry !== undefined && !failure.answered) {
     hear_death(config, state.entry, peer.entry, reason_of(failure, peer.tls));
@@ -176,7 +190,7 @@ function send_again(config: Config, state: RequestState): void {
   }
   state.tries += 1;
   state.retry_reason = failure.answered ? `http_${status}` : reason_of(failure, peer.tls);
-  count("switchboard_retries_total", 1);
+  count(`switchboard_retries_total{reason="${state.retry_reason as Retried}"}`, 1);
   send(config, state, untried, false);
 }
 

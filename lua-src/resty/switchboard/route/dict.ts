@@ -43,12 +43,15 @@ export interface Dicts {
   state: NgxSharedDict;
   /** The list of all names that `routes` holds; see route/names. */
   names: NgxSharedDict;
+  /** What is counted and what has happened; see observe/. */
+  metrics: NgxSharedDict;
 }
 
 const ROUTES = "switchboard_routes";
 const MATCHES = "switchboard_matches";
 const STATE = "switchboard_state";
 const NAMES = "switchboard_names";
+const METRICS = "switchboard_metrics";
 
 function named(name: string): NgxSharedDict {
   const dict = ngx.shared[name];
@@ -61,9 +64,15 @@ function named(name: string): NgxSharedDict {
   return dict!;
 }
 
-/** The four dicts; raises an error that names the remedy when nginx.conf declares none. */
+/** The five dicts; raises an error that names the remedy when nginx.conf declares none. */
 function open(): Dicts {
-  return { routes: named(ROUTES), matches: named(MATCHES), state: named(STATE), names: named(NAMES) };
+  return {
+    routes: named(ROUTES),
+    matches: named(MATCHES),
+    state: named(STATE),
+    names: named(NAMES),
+    metrics: named(METRICS),
+  };
 }
 
 function read_route(dicts: Dicts, name: string): Stored | undefined {

@@ -4,6 +4,7 @@ import { state_of } from "../balance/instances";
 import { Peer } from "../balance/peer";
 import { Pool } from "../balance/pool";
 import { Config } from "../config";
+import { Tally } from "../observe/tally";
 import { SchemaName } from "../schema/layout";
 import { address_of, Instance, plain_entry, RouteRecord } from "../schema/record";
 import { parse_split } from "../schema/split";
@@ -14,6 +15,8 @@ import { create as create_split, Split } from "./split";
 
 export interface Entry {
   name: string;
+  /** What was counted of it lately; undefined: nothing yet. */
+  tally: Tally | undefined;
   /** False once a newer version is known: whoever holds it must look again. */
   valid: boolean;
   /** The text it was compiled from. */
@@ -195,6 +198,7 @@ function compile(
   const split = shares !== undefined ? create_split(name, shares, options.split_cookie) : undefined;
   return {
     name,
+    tally: undefined,
     valid: true,
     text,
     loaded: now,

@@ -47,14 +47,22 @@ export interface Lookup {
   /** How far what was read may be trusted, as it was in the tick `trust_tick`. */
   trust: Trust;
   trust_tick: number;
-  /** Worker-cache hits and misses since the start. */
+  /** Worker-cache hits and misses since they were counted last. */
   hits: number;
   misses: number;
+  /** Misses that waited for a load. */
+  waits: number;
 }
 
 function is_too_stale(lookup: Lookup, loaded: number, now: number): boolean {
   const { ttl, stale_while_refresh, max_stale } = lookup.config;
   return max_stale > 0 && now - loaded > ttl + stale_while_refresh + max_stale;
+}
+
+/** A load for which a request waits. */
+function load_now(lookup: Lookup, name: string): ReturnType<typeof load> {
+  lookup.waits += 1;
+  return load(lookup.loader, name, lookup.config.load_timeout);
 }
 
 /** Serves a stored route by its age; may wait for a load. */
@@ -74,7 +82,7 @@ function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found
     enqueue(lookup.queue, name);
     return $multi(adopt(lookup, name, stored, now, now + RECHECK), undefined, undefined);
   }
-  const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
+  const [loaded, err] = load_now(lookup, name);
   if (loaded !== undefined) {
     return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
   }
@@ -108,7 +116,7 @@ function serve_pattern(lookup: Lookup, pattern: string, now: number): Found {
   if (stored !== undefined) {
     return serve(lookup, pattern, stored, now);
   }
-  const [loaded, err] = load(lookup.loader, pattern, lookup.config.load_timeout);
+  const [loaded, err] = load_now(lookup, pattern);
   if (loaded === undefined) {
     return $multi(undefined, "store_unreachable", err);
   }
@@ -119,7 +127,7 @@ function serve_pattern(lookup: Lookup, pattern: string, now: number): Found {
 function match_anew(lookup: Lookup, name: string, pattern: string): Found {
   recent.remove(lookup.cache.matched, name);
   dict.delete_match(lookup.dicts, name);
-  const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
+  const [loaded, err] = load_now(lookup, name);
   if (loaded === undefined) {
     return $multi(undefined, "store_unreachable", err);
   }
@@ -149,7 +157,7 @@ function find_pattern(lookup: Lookup, name: string, pattern: string, now: number
 function serve_match(lookup: Lookup, name: string, match: Match, now: number): Found {
   const fresh_end = fresh_until(lookup, name, match.loaded, LONGEST_FRESH, match.epoch);
   if (now >= stale_until(lookup, fresh_end, match.epoch) && reachable()) {
-    const [loaded] = load(lookup.loader, name, lookup.config.load_timeout);
+    const [loaded] = load_now(lookup, name);
     if (loaded !== undefined) {
       return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
     }
@@ -197,7 +205,7 @@ function find_slowly(lookup: Lookup, name: string, now: number): Found {
   if (match === undefined && lookup.trust.complete && !is_arm(name)) {
     return find_complete(lookup, name, now);
   }
-  const [loaded, err] = load(lookup.loader, name, lookup.config.load_timeout);
+  const [loaded, err] = load_now(lookup, name);
   if (loaded === undefined) {
     if (match !== undefined && match.pattern !== "") {
       return serve_match(lookup, name, match, now);
@@ -269,6 +277,7 @@ function create(
     found_in: undefined,
     hits: 0,
     misses: 0,
+    waits: 0,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { Config } from "../config";
 import { call, Connection, discard, keep, open, wait_until } from "./connection";
+import { note } from "./questions";
 import { explain } from "./refusal";
 
 /** A command's words. */
@@ -136,7 +137,14 @@ function run_ping(connection: Connection): Done<true> {
  * @returns the replies in order, a command's own error as [false, message]; nil and why there are none
  */
 function transaction(config: Config, commands: Command[], timeout: number): Answered<Reply[]> {
-  return work_on(config, timeout, (connection) => run_transaction(connection, commands));
+  const began = ngx.now();
+  const [replies, err] = work_on(config, timeout, (connection) => run_transaction(connection, commands));
+  ngx.update_time();
+  note(ngx.now() - began, replies !== undefined);
+  if (replies === undefined) {
+    return $multi(undefined, err!);
+  }
+  return $multi(replies, undefined);
 }
 
 /**

@@ -1,0 +1,95 @@
+/** `/metrics`: for health.conf without the name of any route, for insiders with the busiest routes by name. */
+
+import { down_since } from "../store/outage";
+import { read_counts, total_in_flight } from "./counters";
+import { content_type, create, family, finish, Page, sample, wants_open_metrics } from "./exposition";
+import { write_section, write_totals } from "./families";
+import { Watched } from "./health";
+import { is_counting } from "./tally";
+
+const MODES = ["tracking", "notifications", "ttl", "none"];
+
+function gauge(page: Page, name: string, help: string, value: number): void {
+  family(page, name, "gauge", help);
+  sample(page, name, value);
+}
+
+function write_store(page: Page, watched: Watched): void {
+  const since = down_since(watched.state);
+  gauge(
+    page,
+    "switchboard_redis_up",
+    "Whether Redis answered the last time that it was asked.",
+    since === undefined ? 1 : 0,
+  );
+  gauge(
+    page,
+    "switchboard_staleness_seconds",
+    "How old what is served may be because Redis does not answer.",
+    since === undefined ? 0 : math.max(0, ngx.now() - since),
+  );
+  const watch = watched.watch();
+  family(page, "switchboard_watch", "gauge", "How the node hears of changes: 1 for the way that is in use.");
+  for (const mode of MODES) {
+    sample(page, `switchboard_watch{mode="${mode}"}`, mode === watch.mode ? 1 : 0);
+  }
+  gauge(
+    page,
+    "switchboard_watch_lag_seconds",
+    "How long a change waited lately before it was read.",
+    watch.lag,
+  );
+  gauge(page, "switchboard_routes", "Routes that the node knows.", watch.routes);
+  gauge(page, "switchboard_routes_held", "Routes that are gone from Redis and held.", watch.held);
+  gauge(
+    page,
+    "switchboard_routes_complete",
+    "Whether all routes of Redis are known.",
+    watch.complete ? 1 : 0,
+  );
+}
+
+function write_dicts(page: Page, watched: Watched): void {
+  family(page, "switchboard_dict_free_bytes", "gauge", "Free pages of the shared dicts.");
+  for (const [name, dict] of pairs(watched.dicts)) {
+    sample(page, `switchboard_dict_free_bytes{dict="${name}"}`, dict.free_space());
+  }
+  family(page, "switchboard_dict_size_bytes", "gauge", "Sizes of the shared dicts.");
+  for (const [name, dict] of pairs(watched.dicts)) {
+    sample(page, `switchboard_dict_size_bytes{dict="${name}"}`, dict.capacity());
+  }
+}
+
+/** Between two pieces of a page requests have their turn. */
+function write_and_yield(text: string): void {
+  ngx.print(text);
+  ngx.sleep(0);
+}
+
+/**
+ * Answers with the metrics of the node.
+ *
+ * @param by_name whether the busiest routes, and instances where they are counted, have series of their own
+ */
+function metrics(watched: Watched, by_name: boolean): void {
+  const open = wants_open_metrics(ngx.var.http_accept);
+  const header = ngx.header as Record<string, string | number>;
+  header["Content-Type"] = content_type(open);
+  header["Cache-Control"] = "no-store";
+  const [counting, counting_instances] = is_counting();
+  const sheet = read_counts();
+  const page = create(open, write_and_yield);
+  write_totals(page, sheet, counting);
+  gauge(page, "switchboard_in_flight", "Requests that run right now.", total_in_flight(watched.state));
+  write_store(page, watched);
+  write_dicts(page, watched);
+  if (by_name && counting) {
+    write_section(page, sheet.sections[0]!, "route");
+  }
+  if (by_name && counting_instances) {
+    write_section(page, sheet.sections[1]!, "instance");
+  }
+  finish(page);
+}
+
+export { metrics };
