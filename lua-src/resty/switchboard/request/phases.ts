@@ -126,8 +126,6 @@ function access(router: Router, prepared: boolean): void {
   }
   const state = begin(entry);
   state.found_in = found_in;
-  // When the lookup looked at the clock; one that waited for Redis is not so easily known.
-  state.began = found_in === undefined ? router.lookup.cache.tick : ngx.req.start_time();
   if (ask.special && !attend(router, ask, state)) {
     return;
   }
@@ -192,7 +190,7 @@ function log(config: Config): void {
     hear_end(state, state.entry.choice);
   }
   fill_in(state);
-  observe(entry, peer, state.began, status, tries, reason !== undefined ? 1 : 0);
+  observe(entry, peer, status, tries, reason !== undefined ? 1 : 0);
   end(state);
   if (reason !== undefined) {
     // Where neither reasons.conf nor errors.conf is included nobody has said it yet.

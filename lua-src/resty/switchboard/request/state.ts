@@ -17,8 +17,6 @@ export interface RequestState {
   entry: Entry;
   /** Where the running try goes. */
   peer: Peer | undefined;
-  /** ngx.now() when its route was known. */
-  began: number;
   /** Tries so far, the running one included; one more on a fresh connection does not count. */
   tries: number;
   /** Peers whose tries failed. */
@@ -88,7 +86,6 @@ function begin(entry: Entry): RequestState {
     state = {
       entry,
       peer: undefined,
-      began: 0,
       tries: 0,
       tried: [],
       pooled: false,
