@@ -1,11 +1,19 @@
 import { strict as assert } from "node:assert";
 import { describe, it } from "node:test";
+import type { Finding } from "../tools/check/walk.ts";
+import { command } from "./support/command.ts";
+import { ROOT } from "./support/containers.ts";
 import { eventually } from "./support/eventually.ts";
 import { askTimes, tally, useStage } from "./support/stage.ts";
 import { startClosing } from "./support/troubled-backends.ts";
 
+// Without a watch, under which nothing is read again that has not changed.
 const stage = useStage({
-  environment: { SWITCHBOARD_TTL: "200ms", SWITCHBOARD_STALE_WHILE_REFRESH: "200ms" },
+  environment: {
+    SWITCHBOARD_TTL: "200ms",
+    SWITCHBOARD_STALE_WHILE_REFRESH: "200ms",
+    SWITCHBOARD_WATCH: "off",
+  },
 });
 
 /** Waits for the one line that tells of a bad value. */
@@ -218,5 +226,129 @@ describe("a bad option", () => {
 
     assert.equal((await stage.router.ask({ host: "two-hops.test" })).status, 503);
     assert.equal((await stage.router.ask({ host: "itself.test" })).status, 503);
+  });
+});
+
+describe("a name whose every key is garbage", () => {
+  const own = useStage({
+    environment: { SWITCHBOARD_TTL: "200ms", SWITCHBOARD_STALE_WHILE_REFRESH: "200ms" },
+  });
+  const KEYS = ["backends", "instances", "route", "paths"];
+  const NAMES = ["rotten.test", "rotten.test/api", "@rotten", "*.rotten.test"];
+
+  /** Bytes that are the same in every run. */
+  function bytesFrom(seed: number): (most: number) => Buffer {
+    let state = seed;
+    const draw = (): number => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state >>> 16;
+    };
+    return (most) => Buffer.from(Array.from({ length: 1 + (draw() % most) }, () => draw() & 255));
+  }
+
+  const OPTIONS = [
+    ...["pool", "tries", "connect_timeout", "balance", "sticky", "slow_start", "split", "split_cookie"],
+    ...["retry_on", "host_header", "strip_prefix", "max_body", "https_redirect", "hsts", "allow_ips"],
+    ...["deny_ips", "retry_after", "request_header.X", "response_header.X", "fallthrough", "prefer_zone"],
+  ];
+
+  /** Each writes garbage of one sort into a key, `kind` being what it should hold. */
+  const GARBAGE: Record<string, (key: string, kind: string) => Promise<unknown>> = {
+    "random bytes": async (key, kind) => {
+      const bytes = bytesFrom(key.length);
+      const client = own.redis.client;
+      for (let i = 0; i < 200; i += 1) {
+        if (kind === "route") {
+          await client.hset(key, Buffer.concat([Buffer.from("\xff"), bytes(20)]), bytes(200));
+        } else if (kind === "instances") {
+          await client.hset(key, Buffer.concat([Buffer.from("!"), bytes(20)]), bytes(200));
+        } else {
+          await client.sadd(key, Buffer.concat([Buffer.from("!"), bytes(200)]));
+        }
+      }
+      // What is never good whatever else stands in it: each option that there is, with a line end.
+      return kind === "route"
+        ? client.hset(key, Object.fromEntries(OPTIONS.map((name) => [name, "\n\xff,"])))
+        : undefined;
+    },
+    "a string of a megabyte": async (key) => own.redis.client.set(key, Buffer.alloc(1 << 20, 0xfe)),
+    "a list": async (key) => own.redis.client.rpush(key, "10.0.0.1:80"),
+    "a stream": async (key) => own.redis.client.xadd(key, "*", "tries", "1"),
+  };
+
+  it("leaves all other names untouched, and says in one place what is wrong with which key", async () => {
+    const redis = own.redis.client;
+    const [a, b, c] = [await own.backend("a"), await own.backend("b"), await own.backend("c")];
+    await own.serve("plain.test", a);
+    await own.serve("*.wild.test", b);
+    await own.serve("paths.test", a);
+    await own.serve("paths.test/api", c);
+    await redis.sadd("paths:paths.test", "/api");
+    await own.serve("@shared", c);
+    await redis.hset("route:pooled.test", "pool", "@shared", "request_header.X-Tenant", "acme");
+    const others = async (): Promise<string[]> => {
+      const served: string[] = [];
+      for (const [host, path] of [
+        ["plain.test", "/"],
+        ["x.wild.test", "/"],
+        ["paths.test", "/"],
+        ["paths.test", "/api/x"],
+        ["pooled.test", "/"],
+      ] as const) {
+        const echo = await own.router.echo({ host, path });
+        served.push(`${echo.name} ${String(echo.headers["x-tenant"] ?? "")}`.trim());
+      }
+      return served;
+    };
+    const good = ["a", "b", "a", "c", "c acme"];
+    assert.deepEqual(await others(), good);
+
+    for (const [sort, write] of Object.entries(GARBAGE)) {
+      for (const name of NAMES) {
+        for (const kind of KEYS) {
+          await redis.del(`${kind}:${name}`);
+          await write(`${kind}:${name}`, kind);
+        }
+      }
+      for (const [host, path] of [
+        ["rotten.test", "/"],
+        ["rotten.test", "/api"],
+        ["x.rotten.test", "/"],
+      ] as const) {
+        await eventually(`${host}${path} has ${sort} and serves nobody`, async () => {
+          const { headers } = await own.router.ask({ host, path });
+          // A bad allow_ips allows nobody.
+          assert.match(String(headers["x-switchboard-error"]), /^(no_instances|forbidden)$/);
+        });
+      }
+      assert.deepEqual(await others(), good, sort);
+
+      const { exitCode, stdout } = await command(
+        process.execPath,
+        [`${ROOT}tools/check/bin.js`, "check", "--json", "--redis", own.redis.url],
+        { env: { PATH: process.env.PATH, HOME: process.env.HOME } },
+      );
+      assert.equal(exitCode, 1);
+      const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+      const accused = new Set(findings.map(({ name }) => name));
+      assert.deepEqual([...accused].sort(), [...NAMES].sort(), sort);
+      const keys = new Set(findings.map(({ key }) => key));
+      for (const name of NAMES) {
+        for (const kind of KEYS) {
+          assert.ok(keys.has(`${kind}:${name}`), `${sort}: nothing said of ${kind}:${name}`);
+        }
+      }
+      assert.ok(findings.every(({ reason }) => reason !== ""));
+    }
+
+    for (const kind of KEYS) {
+      const told = own.router.log().filter((line) => line.includes(`skipped in ${kind}:rotten.test:`));
+      assert.ok(told.length > 0, `the log is silent about ${kind}:rotten.test`);
+    }
+    assert.ok(((await own.router.metrics()).get("switchboard_bad_values_total") ?? 0) > 0);
+    assert.deepEqual(
+      own.router.log().filter((line) => /lua entry thread aborted|failed to run|stack traceback/.test(line)),
+      [],
+    );
   });
 });

@@ -129,6 +129,10 @@ describe("switchboard check, of the native schema", () => {
     await redis.sadd("paths:g.test", "/ok", "/bad/", "nope");
     await redis.sadd("backends:g.test/ok", "10.0.0.1:80");
     await redis.set("paths:h.test", "/api");
+    await redis.sadd("paths:g.test/ok", "/deeper");
+    await redis.sadd("paths:j.test/alone", "/deeper");
+    await redis.set("paths:k.test/alone", "x");
+    await redis.sadd("paths:@p", "/deeper");
     await redis.mset("session:1", "x", "session:2", "x");
 
     const found = await report("--deny-instances", "127.0.0.0/8");
@@ -157,6 +161,12 @@ describe("switchboard check, of the native schema", () => {
       "orphan instances:f.test",
       "unknown_option route:e.test colour red",
       "unreachable_path backends:a.test/api /api",
+      "unreachable_path paths:@p",
+      "unreachable_path paths:g.test/ok",
+      "unreachable_path paths:j.test/alone",
+      "unreachable_path paths:j.test/alone /alone",
+      "unreachable_path paths:k.test/alone",
+      "unreachable_path paths:k.test/alone /alone",
       "wrong_type backends:c.test",
       "wrong_type paths:h.test",
       "wrong_type route:d.test",

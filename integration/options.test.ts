@@ -16,7 +16,7 @@ async function route(
   ...backends: Backend[]
 ): Promise<string> {
   await stage.redis.client.hset(`route:${name}`, options);
-  return stage.serve(name, ...backends);
+  return backends.length > 0 ? stage.serve(name, ...backends) : name;
 }
 
 function reasonOf(answer: Answer): string {
@@ -84,6 +84,33 @@ describe("options that refuse", () => {
     assert.equal(posted.status, 308);
     assert.equal(secure.status, 200);
     assert.equal(secure.headers["strict-transport-security"], "max-age=31536000; includeSubDomains");
+    for (const word of ["HTTPS", "https, http", "https,https"]) {
+      const answer = await stage.router.ask({ ...question, headers: { "x-forwarded-proto": word } });
+      assert.equal(answer.status, 200, word);
+    }
+    for (const word of ["http, https", "httpsx", ",https", "", "http"]) {
+      const answer = await stage.router.ask({ ...question, headers: { "x-forwarded-proto": word } });
+      assert.equal(answer.status, 301, word);
+    }
+  });
+
+  it("a request that is refused takes no turn of a split", async () => {
+    const [v1, v2] = [await stage.backend("v1"), await stage.backend("v2")];
+    await stage.serve("@turn-1", v1);
+    await stage.serve("@turn-2", v2);
+    const host = await route(stage, "turns.test", {
+      split: "@turn-1=1,@turn-2=1",
+      split_cookie: "lane",
+      deny_ips: "10.6.6.6",
+    });
+    const names = new Set<string>();
+    for (let i = 0; i < 4; i += 1) {
+      const refused = await stage.router.ask({ host, headers: { "x-forwarded-for": "10.6.6.6" } });
+      assert.equal(reasonOf(refused), "403 forbidden");
+      assert.equal(refused.headers["set-cookie"], undefined);
+      names.add((await stage.router.echo({ host })).name);
+    }
+    assert.equal(names.size, 2);
   });
 
   it("maintenance: 503 with Retry-After and the route's own message, until it is over", async () => {
@@ -122,6 +149,24 @@ describe("options that refuse", () => {
     await eventually("none runs", async () =>
       assert.equal((await stage.router.metrics()).get("switchboard_in_flight"), 0),
     );
+  });
+});
+
+describe("options about where a client is and how it came, without a trusted proxy", () => {
+  const stage = useStage({ workers: 1 });
+  const claims = { "x-forwarded-proto": "https", "x-forwarded-for": "10.1.2.3", "x-real-ip": "10.1.2.3" };
+
+  it("take nobody's word for it", async () => {
+    const a = await stage.backend("a");
+    const secure = await route(stage, "secure.test", { https_redirect: "on", hsts: "on" }, a);
+    const gate = await route(stage, "gate.test", { allow_ips: "10.0.0.0/8" }, a);
+    const own = await route(stage, "own.test", { allow_ips: "127.0.0.0/8", hsts: "on" }, a);
+
+    assert.equal((await stage.router.ask({ host: secure, headers: claims })).status, 301);
+    assert.equal(reasonOf(await stage.router.ask({ host: gate, headers: claims })), "403 forbidden");
+    const answer = await stage.router.ask({ host: own, headers: claims });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers["strict-transport-security"], undefined);
   });
 });
 
@@ -280,6 +325,37 @@ for (const { where, reasons } of SITES) {
       const posted = await stage.router.ask({ host, method: "POST", body: "x" });
       assert.match(posted.body, /says 503/);
       assert.equal(bad.count() + worse.count() - before, 3);
+    });
+
+    it("response_header.Server: also nginx's own goes", async () => {
+      const host = await route(stage, "nameless.test", { "response_header.Server": "" }, good);
+      const named = await route(stage, "named.test", { "response_header.Server": "acme" }, good);
+
+      assert.equal((await stage.router.ask({ host })).headers.server, undefined);
+      assert.equal((await stage.router.ask({ host: named })).headers.server, "acme");
+    });
+
+    it("retry_on of a split route: its pools have their shares, and a client its pool", async () => {
+      await stage.serve("@half-1", good);
+      await stage.serve("@half-2", await stage.backend("other"));
+      const options = { split: "@half-1=1,@half-2=1", retry_on: "502", "response_header.X-New": "1" };
+      const host = await route(stage, "halves.test", options);
+      const kept = await route(stage, "kept-halves.test", { ...options, split_cookie: "lane" });
+      const landed = (answer: Answer): string => (answer.body.startsWith("good") ? "good" : "other");
+
+      const seen = { good: 0, other: 0 };
+      for (let i = 0; i < 20; i += 1) {
+        seen[landed(await stage.router.ask({ host })) as keyof typeof seen] += 1;
+      }
+      assert.deepEqual(seen, { good: 10, other: 10 });
+
+      for (let i = 0; i < 4; i += 1) {
+        const first = await stage.router.ask({ host: kept });
+        const [cookie] = first.headers["set-cookie"] ?? [];
+        assert.equal(first.headers["set-cookie"]?.length, 1);
+        const again = await stage.router.ask({ host: kept, headers: { cookie: cookie!.split(";")[0]! } });
+        assert.equal(landed(again), landed(first));
+      }
     });
 
     it("leave nothing in flight", async () => {

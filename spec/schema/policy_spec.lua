@@ -13,7 +13,7 @@ describe("options about what a route does with a request", function()
   for _, case in ipairs {
     { "retry_on", "502,503" }, { "retry_on", " 504 " }, { "retry_on", "off" }, { "retry_on", "" },
     { "host_header", "preserve" }, { "host_header", "upstream" }, { "host_header", "[::1]:80" }, { "host_header", "a.example:8080" },
-    { "strip_prefix", "on" }, { "max_body", "10m" }, { "max_body", "0" }, { "https_redirect", "off" },
+    { "strip_prefix", "on" }, { "max_body", "10m" }, { "max_body", "0" }, { "max_body", "off" }, { "https_redirect", "off" },
     { "hsts", "on" }, { "hsts", "off" }, { "hsts", "31536000s; includeSubDomains; preload" }, { "hsts", "60;preload" },
     { "maintenance", "on" }, { "maintenance", "Back at noon – promised" }, { "retry_after", "5m" },
     { "allow_ips", "10.0.0.0/8, ::1" }, { "deny_ips", "" },
@@ -58,6 +58,7 @@ describe("options about what a route does with a request", function()
     assert.is_false(lets_in(gate, "192.0.2.1"))
     local _, none = set("allow_ips", "nonsense")
     assert.is_false(lets_in(make_policy(none.policy, "a.example").gate, "10.1.1.1"))
+    assert.is_false(lets_in(make_policy({ allow_ips = "" }, "a.example").gate, "10.1.1.1"))
   end)
 
   it("remember verdicts about a bounded number of clients, each the same as the first time", function()
@@ -75,6 +76,13 @@ describe("options about what a route does with a request", function()
     local own = { policy = { max_body = "1k" } }
     options.inherit(own, { policy = { max_body = "2k", hsts = "on" } })
     assert.same({ max_body = "1k", hsts = "on" }, own.policy)
+    for _, name in ipairs { "x-tenant", "X-TENANT" } do
+      own = { policy = { ["request_header." .. name] = "path" } }
+      options.inherit(own, { policy = { ["request_header.X-Tenant"] = "host", ["response_header.X-Tenant"] = "host" } })
+      assert.same({ ["request_header." .. name] = "path", ["response_header.X-Tenant"] = "host" }, own.policy)
+    end
+    assert.is_nil(make_policy({ max_body = "off" }, "a.example").max_body)
+    assert.equal(0, make_policy({ max_body = "0" }, "a.example").max_body)
     local function text(texts)
       return codec.encode({ kind = "set", paths_only = false, instances = {}, options = { policy = texts }, problems = {} })
     end

@@ -6,7 +6,8 @@ import { host_of_path } from "../schema/within";
 import * as native from "../schema/native";
 import { problem_of_prefix } from "../schema/prefix";
 import { parse_split } from "../schema/split";
-import { Reply } from "../store/redis";
+import { list_of } from "../schema/replies";
+import { Command, Reply } from "../store/redis";
 import { add_record, Judge, name_fault, Verdict } from "./judge";
 
 function place(format: KeyFormat, text: string): LuaMultiReturn<[string, string[]] | [undefined, undefined]> {
@@ -67,6 +68,31 @@ function judge_place(format: KeyFormat, name: string, where: string, verdict: Ve
   }
 }
 
+/** What the router asks about a name, and of a path whether it has a list of paths, which the router never reads. */
+function read(format: KeyFormat, name: string): Command[] {
+  const commands = native.read(format, name, undefined);
+  if (host_of_path(name) !== undefined) {
+    commands.push(["EXISTS", key(format, "paths", name)]);
+  }
+  return commands;
+}
+
+/** Only hosts have lists of paths. */
+function judge_paths(format: KeyFormat, name: string, replies: Reply[], verdict: Verdict): void {
+  const of_path = host_of_path(name) !== undefined && replies[replies.length - 1] === 1;
+  const of_pool = string.sub(name, 1, 1) === "@" && list_of(replies[2]).length > 0;
+  if (of_path || of_pool) {
+    verdict.findings.push({
+      code: "unreachable_path",
+      key: key(format, "paths", name),
+      value: "",
+      reason: of_path
+        ? `a path has no paths of its own: list longer ones in ${key(format, "paths", host_of_path(name)!)}`
+        : "a pool has no paths: list them of the host",
+    });
+  }
+}
+
 /** @param value the option that names the pool, as it stands there */
 function judge_pool(format: KeyFormat, name: string, pool: string, value: string, verdict: Verdict): void {
   const where = key(format, "route", name);
@@ -98,6 +124,7 @@ function judge(format: KeyFormat, config: Config, name: string, where: string, r
     return verdict;
   }
   judge_place(format, name, where, verdict);
+  judge_paths(format, name, replies, verdict);
   if (record === undefined) {
     judge_unknown(format, name, replies[0], verdict);
     return verdict;
@@ -119,7 +146,7 @@ function judge(format: KeyFormat, config: Config, name: string, where: string, r
 export function native_judge(format: KeyFormat): Judge {
   return {
     place: (text) => place(format, text),
-    read: (name) => native.read(format, name, undefined),
+    read: (name) => read(format, name),
     judge: (config, name, met, replies) => judge(format, config, name, met, replies),
   };
 }

@@ -75,14 +75,16 @@ function find_within(lookup: Lookup, host: Entry): Found {
     }
     entry = below;
   }
-  if (entry.split !== undefined) {
+  // Under options a request may be refused, or go on to another location and be looked up anew: it takes no turn yet.
+  if (entry.split !== undefined && entry.policy === undefined) {
     return find_arm(lookup, entry, entry.split);
   }
   return $multi(entry, undefined, undefined);
 }
 
 /**
- * The route of a request. Yields only when Redis must be waited for.
+ * The route of a request. Yields only when Redis must be waited for. Where a route with options is split it is that
+ * route: once the request is under its options, `find_arm` finds the pool's.
  *
  * @param name normalised
  * @returns the entry, which may still refuse; or nil, the reason, and what stood behind it
@@ -98,4 +100,4 @@ function find_route(lookup: Lookup, name: string): Found {
   return $multi(host, undefined, undefined);
 }
 
-export { find_route };
+export { find_arm, find_route };

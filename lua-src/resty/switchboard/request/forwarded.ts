@@ -46,6 +46,15 @@ function either(given: string | undefined, own: string): string {
   return given !== undefined && given !== "" ? given : own;
 }
 
+/** The scheme that a proxy gives: in any case, and where several proxies have added theirs the first, the client's. */
+function scheme_of(given: string): string {
+  if (given === "https" || given === "http") {
+    return given;
+  }
+  const [first] = string.match(string.lower(given), "^%s*([%w+.-]+)%s*,?");
+  return first ?? "";
+}
+
 /**
  * Writes what the app is told of the request and the way that it came: `$switchboard_told`, whose default in
  * headers.conf says the same of a request that needs nothing of this.
@@ -59,7 +68,7 @@ function tell_the_way(config: Config, ask: Ask): void {
   let port = vars.server_port ?? "";
   let client = peer;
   if (contains(config.trusted_proxies, peer)) {
-    proto = either(vars.http_x_forwarded_proto, proto);
+    proto = either(scheme_of(vars.http_x_forwarded_proto ?? ""), proto);
     host = either(vars.http_x_forwarded_host, host);
     port = either(vars.http_x_forwarded_port, port);
     client = either(client_of(config, vars.http_x_forwarded_for ?? ""), client);

@@ -12,7 +12,7 @@ import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { hear_death } from "./death";
 import { fill_in, fill_in_route } from "./fields";
-import { find_route } from "./find";
+import { find_arm, find_route } from "./find";
 import { has_passed, tell_the_way } from "./forwarded";
 import { new_id } from "./id";
 import {
@@ -91,6 +91,21 @@ function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared:
   return false;
 }
 
+/** The route that has the requests to one with options. Undefined: the request was answered, or went on. */
+function enter(router: Router, ask: Ask, whole: Entry, policy: Policy, prepared: boolean): Entry | undefined {
+  if (!admit(router, ask, whole, policy, prepared)) {
+    return undefined;
+  }
+  if (whole.split === undefined) {
+    return whole;
+  }
+  const [arm, reason, detail] = find_arm(router.lookup, whole, whole.split);
+  if (arm === undefined) {
+    refuse_and_tell(router, reason, ask.host, detail, whole);
+  }
+  return arm;
+}
+
 /**
  * Finds the route of the request and prepares its tries, or answers it.
  *
@@ -103,21 +118,28 @@ function access(router: Router, prepared: boolean): void {
     refuse(router.config, undefined, "invalid_host");
     return;
   }
-  const [entry, reason, detail] = find_route(router.lookup, ask.name);
-  const found_in = router.lookup.found_in;
+  const [found, reason, detail] = find_route(router.lookup, ask.name);
+  let found_in = router.lookup.found_in;
   if (found_in !== undefined) {
     router.lookup.found_in = undefined;
   }
-  if (entry === undefined) {
+  if (found === undefined) {
     if (answer_ping(router.config, ask.name, reason !== "store_unreachable")) {
       return;
     }
     refuse_and_tell(router, reason, ask.host, detail, undefined);
     return;
   }
-  const policy = entry.policy;
-  if (policy !== undefined && !admit(router, ask, entry, policy, prepared)) {
-    return;
+  const policy = found.policy;
+  let entry = found;
+  if (policy !== undefined) {
+    const entered = enter(router, ask, found, policy, prepared);
+    found_in = router.lookup.found_in ?? found_in;
+    router.lookup.found_in = undefined;
+    if (entered === undefined) {
+      return;
+    }
+    entry = entered;
   }
   if (entry.refusal !== undefined && !is_kept(entry.choice)) {
     fill_in_route(entry.name);

@@ -166,14 +166,18 @@ function keep_last_good(options: RouteOptions, name: string, last: RouteOptions 
   }
 }
 
-/** A copy of the first with what only the second has. */
+/** A copy of the first with what only the second has. Headers are the same in any case (RFC 9110, 5.1). */
 function complete(own: PolicyTexts, other: PolicyTexts): PolicyTexts {
   const both: PolicyTexts = {};
-  for (const [name, value] of pairs(other)) {
-    both[name] = value;
-  }
+  const taken = new LuaSet<string>();
   for (const [name, value] of pairs(own)) {
     both[name] = value;
+    taken.add(string.lower(name));
+  }
+  for (const [name, value] of pairs(other)) {
+    if (!taken.has(string.lower(name))) {
+      both[name] = value;
+    }
   }
   return both;
 }

@@ -68,7 +68,7 @@ function check_boolean(value: string): string | undefined {
 
 function check_size(value: string): string | undefined {
   const [, err] = parse_size(value);
-  return err;
+  return value === "off" ? undefined : err;
 }
 
 function check_retry_after(value: string): string | undefined {
