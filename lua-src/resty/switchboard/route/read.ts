@@ -138,6 +138,17 @@ function read_name(
   return $multi({ record, pattern: known_pattern, pool_stamp: 0 }, undefined);
 }
 
+/** The key that a pool would have in the layout of the route that names it; empty: there is none. */
+function key_of(layouts: Layout[], pool: string, record: RouteRecord): string {
+  for (const layout of layouts) {
+    const command = layout.name === (record.schema ?? "native") ? layout.ask_known(pool) : undefined;
+    if (command !== undefined) {
+      return tostring(command[1]);
+    }
+  }
+  return "";
+}
+
 /** Puts a pool's instances in the place of the route's own; one hop. */
 function follow_pool(source: Source, found: Answer, record: RouteRecord): string | undefined {
   const pool = record.options.pool;
@@ -151,7 +162,9 @@ function follow_pool(source: Source, found: Answer, record: RouteRecord): string
   }
   if (answer.record === undefined) {
     record.instances = [];
-    record.problems.push({ key: "", value: pool, reason: "this pool does not exist" });
+    const key = key_of(source.layouts, pool, record);
+    const value = key === "" ? pool : "";
+    record.problems.push({ key, value, reason: "this pool does not exist" });
     // Where a name points to is all that DINP says of it: dangling, it is no route.
     record.paths_only = record.schema === "dinp";
     return undefined;
