@@ -61,6 +61,9 @@ async function measure(mostInstructions: number): Promise<Bounds> {
       instructions = Math.min(instructions, await instructionsOf(stage, "router"));
     }
     const unobserved = await instructionsOf(stage, "unobserved");
+    if (instructions - unobserved > MOST_OBSERVED) {
+      instructions = Math.min(instructions, await instructionsOf(stage, "router"));
+    }
     return {
       image: stage.image,
       architecture: arch(),

@@ -12,7 +12,7 @@ import { useStage } from "./support/stage.ts";
 import { deadPort, startSlow } from "./support/troubled-backends.ts";
 
 /** `/metrics` of the server that proxies names routes; that of the health pages does not. */
-const BY_NAME = { server: "include switchboard/metrics.conf;" };
+const BY_NAME = { server: "include switchboard/observe.conf;" };
 
 async function page(router: Router, accept = ""): Promise<string> {
   const answer = await router.ask({ host: "insider", path: "/metrics", headers: { accept } });

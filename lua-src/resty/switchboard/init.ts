@@ -9,6 +9,8 @@ import { seed_by_worker } from "./balance/dice";
 import { Config, read_config } from "./config";
 import { learn } from "./net/listeners";
 import { count, open_counters, send_counts, send_last_counts, Series } from "./observe/counters";
+import { open_events } from "./observe/events";
+import { events as show_events } from "./observe/events_page";
 import * as health from "./observe/health";
 import { Watched, WatchState } from "./observe/health";
 import { printable, tell } from "./observe/journal";
@@ -123,6 +125,7 @@ function configure(options?: Record<string, unknown>): void {
   const config = read_config(options, 3);
   const dicts = open();
   open_counters(dicts.metrics);
+  open_events(dicts.metrics);
   set_mode(config.observe);
   router = create_router(config, dicts);
   watched = {
@@ -244,11 +247,18 @@ function metrics_by_name(): void {
   show_metrics(watched!, true);
 }
 
+/** For content_by_lua of `/events` for insiders: what has changed lately, as JSON. */
+function events(): void {
+  configured();
+  show_events();
+}
+
 export {
   access,
   access_prepared,
   balance,
   configure,
+  events,
   failed,
   header_filter,
   healthz,

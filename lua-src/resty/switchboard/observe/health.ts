@@ -4,6 +4,7 @@
  */
 
 import { down_since, note_answer } from "../store/outage";
+import { note_event } from "./events";
 
 const STARTED = "started";
 /** Below this share of free room a dict is said to be nearly full. */
@@ -39,7 +40,13 @@ export interface WatchState {
 
 /** Notes whether Redis answered just now. The first note ends the starting phase. */
 function note_redis(state: NgxSharedDict, answers: boolean): void {
+  const since = down_since(state);
   note_answer(state, answers);
+  if (since === undefined && !answers) {
+    note_event("store_lost", "", "redis does not answer; known routes are served");
+  } else if (since !== undefined && answers) {
+    note_event("store_back", "", string.format("after %.0f s", ngx.now() - since));
+  }
   state.set(STARTED, true);
 }
 

@@ -4,8 +4,9 @@
  * Everything that a load must have noted before it asks is noted by `begin`.
  */
 
+import { note_event } from "../observe/events";
 import { Kind, RouteRecord } from "../schema/record";
-import { believes_losses, epoch_of, note_incomplete } from "../store/trust";
+import { believes_losses, epoch_of, is_complete, note_incomplete } from "../store/trust";
 import { LONGEST_FRESH } from "./age";
 import { publish } from "./changes";
 import { decode, encode, encode_lives, shortens } from "./codec";
@@ -162,6 +163,7 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
   dict.write_match(loader.dicts, name, match, lifetime);
   if (began.old !== undefined) {
     dict.delete_route(loader.dicts, name);
+    note_event("route_removed", name, pattern !== "" ? `${pattern} has it now` : "");
     if (has_others(loader, name)) {
       bump_pattern(state, name);
     }
@@ -199,6 +201,11 @@ function remember(
   const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
   if (was_matched) {
     dict.delete_match(loader.dicts, name);
+  }
+  if (old !== undefined && old.body !== body) {
+    note_event("route_changed", name, `${record.instances.length} instances`);
+  } else if (old === undefined && (was_matched || is_complete(state))) {
+    note_event("route_added", name, `${record.instances.length} instances`);
   }
   const leads = has_others(loader, name) || is_pool(name);
   if (old === undefined && has_others(loader, name)) {

@@ -3,6 +3,7 @@
  * what is believed gone, and reads all routes where `preload` asks for it.
  */
 
+import { note_event } from "../observe/events";
 import { printable, tell } from "../observe/journal";
 import { wiped_at } from "../store/identity";
 import { holds, LOOK_EVERY } from "../store/lease";
@@ -76,9 +77,15 @@ function check(overseer: Overseer): void {
   }
   if (is_mass(watch.config, tally.gone, tally.known) && !may_go(watch, since)) {
     hold(state, tally.gone, tally.known, since);
+    if (before === undefined) {
+      note_event("guard_holding", "", `${tally.gone} of ${tally.known} routes are gone from Redis`);
+    }
     say_held({ count: tally.gone, known: tally.known, since });
   } else {
     release(state, epoch);
+    if (before !== undefined) {
+      note_event("guard_released", "", `${tally.gone} of ${before.count} held routes are gone`);
+    }
     check_all(watch.loader, epoch, going_on);
   }
   if (checked_epoch(state) !== epoch && watch.config.preload) {

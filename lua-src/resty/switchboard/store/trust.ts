@@ -71,6 +71,12 @@ function note_complete(state: NgxSharedDict, epoch: number): void {
   state.set(COMPLETE, epoch);
 }
 
+/** Whether what is not in the dict does not exist. */
+function is_complete(state: NgxSharedDict): boolean {
+  const epoch = epoch_of(state);
+  return epoch > 0 && number_at(state, HEALTHY) === epoch && number_at(state, COMPLETE) === epoch;
+}
+
 /** A route may be missing in the dict though it stands in Redis. */
 function note_incomplete(state: NgxSharedDict): void {
   state.incr(EVICTIONS, 1, 0);
@@ -99,6 +105,7 @@ export {
   confirm,
   epoch_of,
   evictions,
+  is_complete,
   lose,
   note_complete,
   note_incomplete,
