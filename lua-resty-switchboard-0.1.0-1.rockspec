@@ -62,6 +62,7 @@ build = {
     ["resty.switchboard.request.ask"] = "lib/resty/switchboard/request/ask.lua",
     ["resty.switchboard.request.choose"] = "lib/resty/switchboard/request/choose.lua",
     ["resty.switchboard.request.death"] = "lib/resty/switchboard/request/death.lua",
+    ["resty.switchboard.request.debug"] = "lib/resty/switchboard/request/debug.lua",
     ["resty.switchboard.request.fields"] = "lib/resty/switchboard/request/fields.lua",
     ["resty.switchboard.request.find"] = "lib/resty/switchboard/request/find.lua",
     ["resty.switchboard.request.forwarded"] = "lib/resty/switchboard/request/forwarded.lua",

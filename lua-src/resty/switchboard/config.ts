@@ -49,6 +49,7 @@ export interface Config {
   dns_timeout: number;
   error_body: boolean;
   drain_file?: string;
+  debug_token: string;
   observe: "on" | "off" | "instances";
   worker_cache: number;
 }

@@ -295,6 +295,13 @@ const OPTIONS: Option[] = [
     parse: parse_text,
     describe: "a path; while that file exists `/readyz` answers 503, so that load balancers look elsewhere",
   },
+  {
+    name: "debug_token",
+    default: "",
+    parse: parse_secret,
+    secret: true,
+    describe: "a request with this in `X-Switchboard-Debug` is told how it was routed; nobody when not set",
+  },
   choice(
     "observe",
     "on",

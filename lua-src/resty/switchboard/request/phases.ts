@@ -10,6 +10,7 @@ import { Policy } from "../route/policy";
 import { count_refusal, explain_failure, name_reason, Reason, refuse, refuse_for_now } from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
+import { explain } from "./debug";
 import { hear_death } from "./death";
 import { fill_in, fill_in_route } from "./fields";
 import { find_arm, find_route } from "./find";
@@ -41,10 +42,14 @@ export interface Router {
 function refuse_and_tell(
   router: Router,
   reason: Reason,
-  host: string,
+  ask: Ask,
   detail: string | undefined,
   entry: Entry | undefined,
 ): void {
+  const host = ask.host;
+  if (ask.debug !== "") {
+    explain(router.config, ask.debug, entry, undefined);
+  }
   if (reason !== "unknown_route" && reason !== "invalid_host") {
     tell(
       reason === "loop" ? ngx.WARN : ngx.ERR,
@@ -59,8 +64,11 @@ function refuse_and_tell(
 function attend(router: Router, ask: Ask, state: RequestState): boolean {
   if (ask.via !== "" && has_passed(ask.via, `${ngx.var.hostname}:${ngx.var.server_port}`)) {
     end(state);
-    refuse_and_tell(router, "loop", ask.host, `Via: ${printable(ask.via)}`, state.entry);
+    refuse_and_tell(router, "loop", ask, `Via: ${printable(ask.via)}`, state.entry);
     return false;
+  }
+  if (ask.debug !== "") {
+    state.notes = explain(router.config, ask.debug, state.entry, state.found_in);
   }
   state.upgrade = ask.upgrade !== "";
   return true;
@@ -101,7 +109,7 @@ function enter(router: Router, ask: Ask, whole: Entry, policy: Policy, prepared:
   }
   const [arm, reason, detail] = find_arm(router.lookup, whole, whole.split);
   if (arm === undefined) {
-    refuse_and_tell(router, reason, ask.host, detail, whole);
+    refuse_and_tell(router, reason, ask, detail, whole);
   }
   return arm;
 }
@@ -127,7 +135,7 @@ function access(router: Router, prepared: boolean): void {
     if (answer_ping(router.config, ask.name, reason !== "store_unreachable")) {
       return;
     }
-    refuse_and_tell(router, reason, ask.host, detail, undefined);
+    refuse_and_tell(router, reason, ask, detail, undefined);
     return;
   }
   const policy = found.policy;
@@ -143,7 +151,7 @@ function access(router: Router, prepared: boolean): void {
   }
   if (entry.refusal !== undefined && !is_kept(entry.choice)) {
     fill_in_route(entry.name);
-    refuse_and_tell(router, entry.refusal, ask.host, undefined, entry);
+    refuse_and_tell(router, entry.refusal, ask, undefined, entry);
     return;
   }
   const state = begin(entry);

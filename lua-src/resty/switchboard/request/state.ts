@@ -12,6 +12,7 @@ import { Peer } from "../balance/peer";
 import { Entry } from "../route/entry";
 import { FoundIn } from "../route/lookup";
 import { Reason } from "./answer";
+import { Notes } from "./debug";
 
 export interface RequestState {
   entry: Entry;
@@ -21,6 +22,8 @@ export interface RequestState {
   tries: number;
   /** Peers whose tries failed. */
   tried: Peer[];
+  /** What explains the request, for who may see it; undefined: nobody asks. */
+  notes: Notes | undefined;
   /** The running try may use a connection from the pool. */
   pooled: boolean;
   /** Why the last try before the running one failed, or `http_503`. Only meant with more than one try. */
@@ -75,6 +78,7 @@ function begin(entry: Entry): RequestState {
     state.entry = entry;
     state.tries = 0;
     state.reason = undefined;
+    state.notes = undefined;
     state.upgrade = false;
     return state;
   }
@@ -88,6 +92,7 @@ function begin(entry: Entry): RequestState {
       peer: undefined,
       tries: 0,
       tried: [],
+      notes: undefined,
       pooled: false,
       retry_reason: undefined,
       found_in: undefined,
@@ -114,6 +119,7 @@ function end(state: RequestState): void {
     }
     state.tries = 0;
     state.reason = undefined;
+    state.notes = undefined;
     state.upgrade = false;
     spare[spare_count] = state;
     spare_count += 1;

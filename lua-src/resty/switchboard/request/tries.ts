@@ -23,6 +23,7 @@ import { tell } from "../observe/journal";
 import { observe_failed_try } from "../observe/tally";
 import { Reason } from "./answer";
 import { choose, choose_again, hear_failure } from "./choose";
+import { explain_failure_of_try, explain_try } from "./debug";
 import { of_last_try } from "./last_try";
 import { tell_instance_host } from "./obey";
 import { hear_death } from "./death";
@@ -101,6 +102,9 @@ function reason_of_answer(state: RequestState, status: number): Reason | undefin
 /** Ends the request in the balancer with the answer that the last failure deserves. */
 function give_up(state: RequestState, failure: Failure, tls: boolean): void {
   state.reason = reason_of(failure, tls);
+  if (state.notes !== undefined) {
+    explain_failure_of_try(state.notes, state.reason);
+  }
   if (IS_OPENRESTY) {
     ngx.exit(failure.timed_out ? GATEWAY_TIMEOUT : 502);
   }
@@ -120,6 +124,9 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   state.peer = peer;
   state.pooled = !fresh && may_be_pooled(config, peer);
   peer.state.in_flight += 1;
+  if (state.notes !== undefined) {
+    explain_try(state.notes, peer);
+  }
   // Always, and first: it is on by the conf's `proxy_pass https://…`, and SNI needs it set before the peer.
   set_upstream_tls(peer.tls);
   const [ok, err] = set_current_peer(peer.address, peer.port, peer.server_name);
@@ -172,6 +179,9 @@ function send_again(config: Config, state: RequestState): void {
   if (state.pooled && failure.connected && failure.silent && !failure.timed_out) {
     // The instance may just have closed an idle connection: that is no failure of the instance.
     count("switchboard_stale_connections_total", 1);
+    if (state.notes !== undefined) {
+      explain_failure_of_try(state.notes, "stale_connection");
+    }
     send(config, state, peer, true);
     return;
   }
@@ -190,6 +200,9 @@ function send_again(config: Config, state: RequestState): void {
   }
   state.tries += 1;
   state.retry_reason = failure.answered ? `http_${status}` : reason_of(failure, peer.tls);
+  if (state.notes !== undefined) {
+    explain_failure_of_try(state.notes, state.retry_reason);
+  }
   count(`switchboard_retries_total{reason="${state.retry_reason as Retried}"}`, 1);
   send(config, state, untried, false);
 }
