@@ -13,7 +13,7 @@ import { open_events } from "./observe/events";
 import { events as show_events } from "./observe/events_page";
 import * as health from "./observe/health";
 import { Watched, WatchState } from "./observe/health";
-import { printable, tell } from "./observe/journal";
+import { printable, say, tell } from "./observe/journal";
 import { metrics as show_metrics } from "./observe/metrics";
 import { send_after_each, set_mode } from "./observe/tally";
 import { create_asks } from "./request/ask";
@@ -64,9 +64,12 @@ function report_problem(dicts: Dicts, name: string, problem: Problem): void {
     REMIND,
   );
   if (first) {
-    ngx.log(
+    say(
       ngx.WARN,
-      `[switchboard] skipped in ${printable(where)}: "${printable(problem.value)}": ${printable(problem.reason)}`,
+      "value_skipped",
+      where,
+      0,
+      `skipped in ${printable(where)}: "${printable(problem.value)}": ${printable(problem.reason)}`,
     );
   }
 }
@@ -95,7 +98,7 @@ function create_router(config: Config, dicts: Dicts): Router {
     (name, problem) => report_problem(dicts, name, problem),
     (name, err) => {
       count("switchboard_load_failures_total", 1);
-      tell(ngx.ERR, "refresh", `could not refresh ${printable(name)}: ${printable(err)}`);
+      tell(ngx.ERR, "refresh_failed", `could not refresh ${printable(name)}: ${printable(err)}`);
     },
   );
   return {
@@ -152,7 +155,11 @@ function flush_counts(lookup: Lookup): void {
   take_questions((series, by) => count(series as Series, by));
   const err = send_counts(lookup.dicts.state, in_flight());
   if (err !== undefined) {
-    tell(ngx.ERR, "counts", `could not keep counts: ${err}: make lua_shared_dict switchboard_metrics larger`);
+    tell(
+      ngx.ERR,
+      "counts_failed",
+      `could not keep counts: ${err}: make lua_shared_dict switchboard_metrics larger`,
+    );
   }
 }
 
@@ -160,7 +167,7 @@ function look_at_redis(active: Router): void {
   const [answers, err] = ping(active.config, active.config.redis_timeout);
   health.note_redis(active.lookup.dicts.state, answers === true);
   if (answers === undefined) {
-    tell(ngx.ERR, "redis", `redis is unreachable, known routes are served on: ${err}`);
+    tell(ngx.ERR, "redis_down", `redis is unreachable, known routes are served on: ${err}`);
   }
 }
 

@@ -5,6 +5,8 @@
 
 /** Seconds for which an equal message is only counted. */
 const QUIET = 10;
+/** Lines of one event within that time. */
+const MOST_LINES = 100;
 /** Different messages that are remembered; then all are forgotten. */
 const MOST_REMEMBERED = 1000;
 /** Bytes of a foreign value that are shown. */
@@ -48,18 +50,63 @@ function due(key: string): LuaMultiReturn<[boolean, number]> {
   return $multi(true, 0);
 }
 
+/** Lines of one event since `at`. */
+interface Spent {
+  at: number;
+  lines: number;
+  left_out: number;
+}
+
+const spent = new LuaTable<string, Spent>();
+
+/** Whether an event may have one more line, whatever it is about; `left_out` lines of it were not written before. */
+function may_spend(event: string): LuaMultiReturn<[boolean, number]> {
+  const now = ngx.now();
+  const known = spent.get(event) as Spent | undefined;
+  if (known === undefined || now - known.at >= QUIET) {
+    spent.set(event, { at: now, lines: 1, left_out: 0 });
+    return $multi(true, known !== undefined ? known.left_out : 0);
+  }
+  if (known.lines >= MOST_LINES) {
+    known.left_out += 1;
+    return $multi(false, 0);
+  }
+  known.lines += 1;
+  return $multi(true, 0);
+}
+
 /**
- * Writes one line, unless an equal key wrote one within the last 10 s.
+ * Writes one line of an event, unless it had 100 within the last 10 s.
+ *
+ * @param subject what it is about; may be empty
+ * @param suppressed equal messages that were left out
+ */
+function say(level: number, event: string, subject: string, suppressed: number, message: string): void {
+  const [may, left_out] = may_spend(event);
+  if (!may) {
+    return;
+  }
+  const left = suppressed + left_out;
+  const about = subject !== "" ? ` about="${printable(subject)}"` : "";
+  const more = left > 0 ? string.format(" suppressed=%d", left) : "";
+  const [one_line] = string.gsub(message, "%c", "?");
+  ngx.log(level, `[switchboard] event=${event}${about}${more} msg=${one_line}`);
+}
+
+/**
+ * Writes one line: `[switchboard] event=… about="…" suppressed=… msg=…`, the message to the end of the line. At most one
+ * of a key within 10 s, and 100 of an event, whatever they are about; what was left out is counted in the next line.
  *
  * @param level ngx.ERR, ngx.WARN, …
- * @param key what makes two messages the same
+ * @param key the event, one word of those that the README lists; after a blank what it is about
  */
 function tell(level: number, key: string, message: string): void {
   const [is_due, suppressed] = due(key);
-  if (is_due) {
-    const more = suppressed > 0 ? ` (${suppressed} more of these in between)` : "";
-    ngx.log(level, "[switchboard] ", message, more);
+  if (!is_due) {
+    return;
   }
+  const [event, subject] = string.match(key, "^(%S+) ?(.*)$");
+  say(level, event!, subject!, suppressed, message);
 }
 
-export { printable, tell };
+export { printable, say, tell };

@@ -133,7 +133,7 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   if (ok === undefined) {
     tell(
       ngx.ERR,
-      `peer ${peer.state.identity}`,
+      `peer_refused ${peer.state.identity}`,
       `${state.entry.name}: could not use ${peer.state.identity}: ${err}`,
     );
     ngx.exit(BUSY);

@@ -79,7 +79,7 @@ function write(config: Config, mark: Mark): void {
   if (replies === undefined || refused !== undefined) {
     tell(
       ngx.ERR,
-      "dead mark",
+      "dead_mark_failed",
       `could not mark ${printable(mark.entry)} of ${mark.name} dead: ${refused ?? err}`,
     );
   } else if (reply === 1) {
@@ -94,7 +94,7 @@ function drain(premature: boolean, config: Config): void {
     for (const mark of marks) {
       const [ok, err] = pcall(write, config, mark);
       if (!ok) {
-        tell(ngx.ERR, "dead mark", `could not mark a backend dead: ${tostring(err)}`);
+        tell(ngx.ERR, "bug dead_mark", `could not mark a backend dead: ${tostring(err)}`);
       }
     }
   }

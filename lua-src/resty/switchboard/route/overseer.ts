@@ -40,11 +40,11 @@ function goes_on(overseer: Overseer): boolean {
 function may_go(watch: Watch, since: number): boolean {
   const { guard_hold } = watch.config;
   if (guard_hold > 0 && ngx.time() - since >= guard_hold) {
-    tell(ngx.ERR, "guard over", "held routes are believed gone: guard_hold is over");
+    tell(ngx.ERR, "guard_over", "held routes are believed gone: guard_hold is over");
     return true;
   }
   if (wiped_at(watch.config) + CLOCKS >= since) {
-    tell(ngx.NOTICE, "guard wiped", "held routes are believed gone: switchboard:wiped says so");
+    tell(ngx.NOTICE, "guard_released", "held routes are believed gone: switchboard:wiped says so");
     return true;
   }
   return false;
@@ -53,7 +53,7 @@ function may_go(watch: Watch, since: number): boolean {
 function say_held(loss: Held): void {
   tell(
     ngx.ERR,
-    "guard",
+    "guard_holding",
     `${loss.count} of ${loss.known} routes are gone from Redis at once: they are held and served; if they were meant to go: SET switchboard:wiped <unix time>`,
   );
 }
@@ -71,7 +71,11 @@ function check(overseer: Overseer): void {
   if (tally.failed !== undefined) {
     if (tally.failed !== "overtaken") {
       overseer.next = ngx.now() + AGAIN;
-      tell(ngx.WARN, "check", `could not check all routes, it is tried again: ${printable(tally.failed)}`);
+      tell(
+        ngx.WARN,
+        "check_failed",
+        `could not check all routes, it is tried again: ${printable(tally.failed)}`,
+      );
     }
     return;
   }
@@ -91,7 +95,7 @@ function check(overseer: Overseer): void {
   if (checked_epoch(state) !== epoch && watch.config.preload) {
     const err = read_everything(watch.loader, epoch, going_on);
     if (err !== undefined) {
-      tell(ngx.WARN, "preload", `not all routes are preloaded: ${printable(err)}`);
+      tell(ngx.WARN, "preload_failed", `not all routes are preloaded: ${printable(err)}`);
       overseer.next = ngx.now() + AGAIN;
       if (err === "overtaken") {
         return;
@@ -105,7 +109,7 @@ function run(premature: boolean, overseer: Overseer): void {
   if (!premature) {
     const [ok, err] = pcall(check, overseer);
     if (!ok) {
-      tell(ngx.ERR, "check failed", `the check of all routes failed: ${tostring(err)}`);
+      tell(ngx.ERR, "bug check", `the check of all routes failed: ${tostring(err)}`);
     }
   }
   overseer.busy = false;
@@ -134,7 +138,7 @@ function stand_by(premature: boolean, overseer: Overseer): void {
     const exiting = premature || ngx.worker.exiting();
     const [ok, err] = pcall(tick, overseer, exiting);
     if (!ok) {
-      tell(ngx.ERR, "overseer", `the look at the lease failed: ${tostring(err)}`);
+      tell(ngx.ERR, "bug lease", `the look at the lease failed: ${tostring(err)}`);
     }
     if (exiting) {
       return;

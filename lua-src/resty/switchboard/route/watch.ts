@@ -144,7 +144,7 @@ function hear_on(watch: Watch, listener: Listener): string | undefined {
 function listen_with(watch: Watch, listener: Listener, instead_of: string): void {
   const { mode } = listener;
   note_mode(watch, mode, instead_of);
-  tell(ngx.NOTICE, `watch ${mode}`, `watching ${watch.config.redis_url.label} by ${mode}`);
+  tell(ngx.NOTICE, `watch_begins ${mode}`, `watching ${watch.config.redis_url.label} by ${mode}`);
   count("switchboard_watch_connects_total", 1);
   // Notifications do not tell of a flush: routes age as without them.
   watch.hears = mode === "tracking" ? 1 : 0;
@@ -158,7 +158,7 @@ function listen_with(watch: Watch, listener: Listener, instead_of: string): void
   }
   if (err !== undefined) {
     note_mode(watch, "none", err);
-    tell(ngx.ERR, `watch lost ${err}`, `lost the watch of ${watch.config.redis_url.label}: ${err}`);
+    tell(ngx.ERR, `watch_lost ${err}`, `lost the watch of ${watch.config.redis_url.label}: ${err}`);
   }
 }
 
@@ -208,7 +208,7 @@ function try_modes(watch: Watch): void {
   }
   const reason = table.concat(reasons, "; ");
   if (reason !== "") {
-    tell(ngx.WARN, "watch refused", `Redis tells of no changes, routes are read again every ttl: ${reason}`);
+    tell(ngx.WARN, "watch_refused", `Redis tells of no changes, routes are read again every ttl: ${reason}`);
   }
   poll(watch, reason !== "" ? reason : "watch=off");
 }
@@ -222,7 +222,7 @@ function session(premature: boolean, watch: Watch): void {
   if (!premature && holds(watch.lease) && !ngx.worker.exiting()) {
     const [ok, err] = pcall(try_modes, watch);
     if (!ok) {
-      tell(ngx.ERR, "watch failed", `the watch failed: ${tostring(err)}`);
+      tell(ngx.ERR, "bug watch", `the watch failed: ${tostring(err)}`);
     }
   }
   watch.hears = 0;
@@ -266,7 +266,7 @@ function create(config: Config, dicts: Dicts, loader: Loader): Watch {
       if (outcome.loaded === undefined) {
         tell(
           ngx.ERR,
-          "reload",
+          "reload_failed",
           `could not read what has changed, it is tried again at the next request: ${outcome.err}`,
         );
       }
