@@ -159,6 +159,18 @@ describe("a stream of events", () => {
     await assertPasses(events, stream);
   });
 
+  it("passes event by event in a location prepared for its route's options too", async () => {
+    await stage.redis.client.hset("route:prepared.test", {
+      retry_on: "502,503",
+      "response_header.X-New": "1",
+      "request_header.X-Tenant": "acme",
+    });
+    const { events, stream } = await openStream("prepared.test", { "X-Accel-Buffering": "no" }, "");
+
+    assert.equal(stream.headers["x-new"], "1");
+    await assertPasses(events, stream);
+  });
+
   it("ends at the app when the client goes", async () => {
     let gone: Promise<unknown> | undefined;
     const source = await stage.keep(
