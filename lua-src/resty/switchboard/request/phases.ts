@@ -109,6 +109,7 @@ function enter(router: Router, ask: Ask, whole: Entry, policy: Policy, prepared:
   }
   const [arm, reason, detail] = find_arm(router.lookup, whole, whole.split);
   if (arm === undefined) {
+    router.lookup.found_in = undefined;
     refuse_and_tell(router, reason, ask, detail, whole);
   }
   return arm;
@@ -142,12 +143,14 @@ function access(router: Router, prepared: boolean): void {
   let entry = found;
   if (policy !== undefined) {
     const entered = enter(router, ask, found, policy, prepared);
-    found_in = router.lookup.found_in ?? found_in;
-    router.lookup.found_in = undefined;
     if (entered === undefined) {
       return;
     }
-    entry = entered;
+    if (entered !== found) {
+      found_in = router.lookup.found_in ?? found_in;
+      router.lookup.found_in = undefined;
+      entry = entered;
+    }
   }
   if (entry.refusal !== undefined && !is_kept(entry.choice)) {
     fill_in_route(entry.name);
