@@ -132,11 +132,13 @@ function observe_more(
  * Counts a request that was sent to instances, in the log phase. In one piece: LuaJIT begins traces in small functions.
  *
  * @param peer the last one that it was sent to; undefined: none
+ * @param began Unix seconds at which nginx read its first byte
  * @param answers 1 where the router answered itself after failed tries
  */
 function observe(
   route: Counted & { name: string },
   peer: { state: Counted & { identity: string } } | undefined,
+  began: number,
   status: number,
   tries: number,
   answers: number,
@@ -152,7 +154,7 @@ function observe(
   // An app may answer with any three digits.
   const place = math.min(5, math.max(1, math.floor(status / 100))) - 1;
   counts[place] = counts[place]! + 1;
-  const ms = math.max(0, math.floor((ngx.now() - ngx.req.start_time()) * 1000 + 0.5));
+  const ms = math.max(0, math.floor((ngx.now() - began) * 1000 + 0.5));
   const bucket = BUCKETS + (ms < SHORT ? bucket_of[ms]! : find_bucket(ms));
   counts[bucket] = counts[bucket]! + 1;
   counts[DURATION] = counts[DURATION]! + ms;
