@@ -270,6 +270,164 @@ describe("switchboard check, of the native schema", () => {
   });
 });
 
+describe("switchboard check, of the layouts of other routers", () => {
+  it("lists what hipache's lists and marks have wrong, and no companions of theirs", async () => {
+    const redis = server.client;
+    await redis.rpush("frontend:good.test", "good", "http://10.0.0.1:80", "https://10.0.0.2:443/");
+    await redis.sadd("dead:good.test", "0");
+    await redis.expire("dead:good.test", 600);
+    await redis.rpush("frontend:*.good.test", "good", "http://10.0.0.1:80");
+    await redis.sadd("dead:x.good.test", "0");
+    await redis.set("dead:good.test:http://10.0.0.1:80", "lease");
+    await redis.mset("hchecker_ping", "1700000000", "healthcheck:good.test", "/");
+    await redis.hset("route:good.test", "tries", "2");
+    await redis.rpush(
+      "frontend:bad.test",
+      "http://10.0.0.9:80",
+      "10.0.0.1:80",
+      "https://10.0.0.3",
+      "http://10.0.0.4:80/app",
+    );
+    await redis.rpush("frontend:twice.test", "id", "http://10.0.0.1:80", "http://10.0.0.1:80");
+    await redis.rpush("frontend:shorter.test", "id", "http://10.0.0.1:80");
+    await redis.sadd("dead:shorter.test", "0", "1", "x");
+    await redis.hset("route:shorter.test", { tries: "0", pool: "@gone" });
+    await redis.rpush("frontend:h.test:8080", "id", "http://10.0.0.1:80");
+    await redis.rpush("frontend:*.1.2.3.4.5.6.test", "id", "http://10.0.0.1:80");
+    await redis.rpush("frontend:Upper.test", "id", "http://10.0.0.1:80");
+    await redis.set("frontend:string.test", "x");
+    await redis.rpush("frontend:marked.test", "id", "http://10.0.0.1:80");
+    await redis.set("dead:marked.test", "x");
+    await redis.hset("instances:nobody.test", "10.0.0.1:80", "weight=3");
+    await redis.sadd("backends:native.test", "10.0.0.1:80");
+
+    const found = await report("--schema", "hipache");
+
+    assert.deepEqual(said(found), [
+      "assumed_port frontend:bad.test https://10.0.0.3",
+      "bad_name frontend:*.1.2.3.4.5.6.test *.1.2.3.4.5.6.test",
+      "bad_name frontend:Upper.test Upper.test",
+      "bad_name frontend:h.test:8080 h.test:8080",
+      "bad_value dead:shorter.test x",
+      "bad_value frontend:bad.test 10.0.0.1:80",
+      "bad_value route:shorter.test tries 0",
+      "dangling_pool route:shorter.test pool @gone",
+      "duplicate frontend:twice.test http://10.0.0.1:80",
+      "foreign_key backends:*",
+      "ignored_path frontend:bad.test http://10.0.0.4:80/app",
+      "index_shift dead:shorter.test",
+      "index_shift dead:shorter.test 1",
+      "orphan instances:nobody.test",
+      "url_as_id frontend:bad.test http://10.0.0.9:80",
+      "wrong_type dead:marked.test",
+      "wrong_type frontend:string.test",
+    ]);
+  });
+
+  it("reads planb's lists as planb does, behind a prefix", async () => {
+    const redis = server.client;
+    await redis.rpush("p-frontend:h.test:8080", "id", "10.0.0.1:80");
+    await redis.rpush("p-frontend:*.h.test", "id", "10.0.0.1:80");
+    await redis.rpush("frontend:other.test", "id", "bad");
+
+    const found = await report("--schema", "planb", "--legacy-prefix", "p-");
+
+    assert.deepEqual(said(found), ["bad_name p-frontend:*.h.test *.h.test", "foreign_key frontend:*"]);
+  });
+
+  it("lists DINP's dangling cnames, and keys that its own routers crash on", async () => {
+    const redis = server.client;
+    await redis.lpush("/rs/demo.test", "10.0.0.5:10005", "10.0.0.5:10004");
+    await redis.set("/cname/www.demo.test", "/rs/demo.test");
+    await redis.set("/cname/gone.test", "/rs/nowhere.test");
+    await redis.set("/cname/chain.test", "/rs/www.demo.test");
+    await redis.set("/cname/no-list.test", "demo.test");
+    await redis.set("/cname/demo.test", "/rs/demo.test");
+    await redis.hset("/cname/hash.test", "a", "b");
+    await redis.sadd("/rs/set.test", "x");
+    await redis.lpush("/rs/bad.test", "http://10.0.0.1:80", "10.0.0.1");
+    await redis.lpush("/rs/*.test", "10.0.0.1:80");
+    await redis.mset("foo", "1", "session:1", "x", "session:2", "x", "/x/ours", "1");
+
+    const found = await report("--schema", "dinp");
+
+    assert.deepEqual(said(found), [
+      "bad_name /rs/*.test *.test",
+      "bad_value /cname/no-list.test demo.test",
+      "bad_value /rs/bad.test 10.0.0.1",
+      "bad_value /rs/bad.test http://10.0.0.1:80",
+      "dangling_cname /cname/chain.test /rs/www.demo.test",
+      "dangling_cname /cname/gone.test /rs/nowhere.test",
+      "foreign_key /x/*",
+      "ignored_cname /cname/demo.test /rs/demo.test",
+      "slashless_key foo",
+      "slashless_key session:*",
+      "wrong_type /cname/hash.test",
+      "wrong_type /rs/set.test",
+    ]);
+    assert.equal(found.findings.find(({ code }) => code === "slashless_key")!.severity, "problem");
+  });
+
+  it("says what is wrong with the options of another layout's names once, and takes none for an orphan", async () => {
+    const redis = server.client;
+    await redis.sadd("backends:@pool", "10.0.0.1:80");
+    await redis.rpush("frontend:a.test", "id", "http://10.0.0.1:80");
+    await redis.hset("route:a.test", { tries: "0", pool: "@pool" });
+    await redis.hset("instances:a.test", "10.0.0.1:80", "weight=x");
+    await redis.rpush("frontend:b.test", "id", "http://10.0.0.1:80");
+    await redis.hset("instances:b.test", "10.0.0.1:80", "weight=2");
+    await redis.rpush("frontend:b.test:81", "id", "http://10.0.0.1:80");
+    await redis.hset("route:b.test:81", "tries", "2");
+    await redis.hset("instances:nobody.test", "10.0.0.1:80", "weight=2");
+    await redis.lpush("/rs/c.test", "bad");
+    await redis.lpush("/rs/list", "10.0.0.1:80");
+    await redis.hset("route:d.test", "pool", "@list");
+    await redis.set("foo", "1");
+
+    const { stdout } = await switchboard(["check", "--json"], {
+      SWITCHBOARD_REDIS_URL: server.url,
+      SWITCHBOARD_SCHEMA: "native,planb,dinp",
+    });
+    const found = JSON.parse(stdout) as Report;
+
+    assert.deepEqual(said(found), [
+      "bad_value /rs/c.test bad",
+      "bad_value route:a.test tries 0",
+      "foreign_key foo",
+      "orphan instances:nobody.test",
+    ]);
+    assert.deepEqual(found.summary.schemas, ["native", "planb", "dinp"]);
+  });
+
+  it("asks hipache's and DINP's keys with the rights that the README names, and no more", async () => {
+    const [, rights] = /^ACL SETUSER checker on >secret (.+)$/m.exec(
+      await readFile(`${ROOT}README.md`, "utf8"),
+    )!;
+    await server.client.rpush("frontend:a.test", "id", "bad");
+    await server.client.set("/cname/b.test", "/rs/gone");
+    await server.client.call("ACL", "SETUSER", "legacy", "on", ">hunter2", ...rights!.split(" "));
+    await server.client.config("RESETSTAT");
+    const url = server.url.replace("//", "//legacy:hunter2@");
+
+    const { exitCode, stderr, stdout } = await switchboard([
+      "check",
+      "--redis",
+      url,
+      "--schema",
+      "hipache,dinp",
+      "--json",
+    ]);
+
+    assert.equal(exitCode, 1, stderr);
+    assert.deepEqual(said(JSON.parse(stdout) as Report), [
+      "bad_value frontend:a.test bad",
+      "dangling_cname /cname/b.test /rs/gone",
+    ]);
+    const stats = await server.client.info("commandstats");
+    assert.doesNotMatch(stats, /^cmdstat_(keys|set|del|sadd|eval|expire|publish|rpush)/m);
+  });
+});
+
 describe("how switchboard check reaches Redis", () => {
   it("by TLS, when the authority is given", async () => {
     const url = `rediss://localhost:${tlsPort}`;
@@ -328,7 +486,11 @@ describe("when switchboard check cannot check, it says what would help, with sta
       ["--key-format", "{kind}"],
       /key_format must contain \{kind\} and \{name\}.*got "\{kind\}"/,
     ],
-    ["an unknown schema", ["--schema", "natif"], /--schema must be a comma-separated list of native/],
+    [
+      "an unknown schema",
+      ["--schema", "natif"],
+      /schema must be a comma-separated list of native, hipache.*got "natif"/,
+    ],
     ["an unknown option", ["--jsno"], /--jsno.*--help/],
     ["a count of none", ["--count", "0"], /--count must be a whole number from 1/],
     [

@@ -1,8 +1,8 @@
 -- Random names and replies as Redis might give them, and the router's verdict on each, by LuaJIT: as RESP, for
 -- integration/check-truth.test.ts.
 --
---   luajit judged.lua <lib> <seed> <count>
-local lib, seed, count = arg[1], tonumber(arg[2]), tonumber(arg[3])
+--   luajit judged.lua <lib> <seed> <count> <schema>
+local lib, seed, count, schema = arg[1], tonumber(arg[2]), tonumber(arg[3]), arg[4]
 package.path = lib .. "/?.lua"
 
 math.randomseed(seed)
@@ -40,6 +40,10 @@ local function member()
   local host = one_of { "10.0.0.1", "10.0.0.2", "[::1]", "a.example", "127.0.0.1", "HTTP://10.0.0.1", "https://10.0.0.1" }
   return host .. ":" .. one_of { "80", "80", "8080" } .. one_of { "", "", "?weight=2", "?drain=1", "?weight=0&zone=a", "?x", "?backup=1" }
 end
+local function entry()
+  if schema == "dinp" then return (member():gsub("^.-//", ""):gsub("%?.*", "")) end
+  return one_of { "http://", "http://", "https://", "" } .. one_of { "10.0.0.1", "10.0.0.2:80", "[::1]", "a.example", "127.0.0.1:80" } .. one_of { "", "", "/", "/x" }
+end
 local function list(most, item)
   local found = {}
   for _ = 1, math.random(0, most) do
@@ -47,6 +51,7 @@ local function list(most, item)
   end
   return found
 end
+local NOTHING = {}
 local WRONG = { false, "WRONGTYPE Operation against a key holding the wrong kind of value" }
 local function maybe_wrong(reply) return math.random(10) == 1 and WRONG or reply end
 
@@ -67,12 +72,19 @@ local function reply_to(command, state)
       if state.kind ~= "set" then return WRONG end
       return list(5, member)
     end
+    if command[2]:find("dead", 1, true) then
+      return maybe_wrong(list(3, function() return one_of { "0", "1", "2", "9", "007", "1234567", "-1", "x", text() } end))
+    end
     return maybe_wrong(list(5, function() return one_of { "/api", "/", "api", "/a//b", "/a/../b", "/A", "/x?y", "/" .. text(), text() } end))
   elseif name == "ZRANGE" then
     if state.kind ~= "zset" then return WRONG end
     return list(5, function() return member(), one_of { "1700000000", "1700000000.5", "inf", "-inf", "1e+300", "0", "-5" } end)
   elseif name == "LRANGE" then
-    return maybe_wrong(list(6, math.random(3) == 1 and text or member))
+    return maybe_wrong(list(6, math.random(3) == 1 and text or entry))
+  elseif name == "GET" then
+    return one_of { NOTHING, NOTHING, WRONG, "", "/rs/a.example", "/rs/", "a.example", text() }
+  elseif name == "TTL" then
+    return one_of { -2, -1, 30 }
   end
   return one_of { 0, 1, "text", WRONG }
 end
@@ -83,6 +95,8 @@ local function encode(value, out)
     out[#out + 1] = "$" .. #value .. "\r\n" .. value .. "\r\n"
   elseif kind == "number" then
     out[#out + 1] = ("," .. ("%.17g"):format(value) .. "\r\n")
+  elseif value == NOTHING then
+    out[#out + 1] = "_\r\n"
   elseif kind == "table" and value[1] == false then
     out[#out + 1] = "-" .. value[2] .. "\r\n"
   elseif #value > 0 or next(value) == nil then
@@ -100,18 +114,31 @@ local function encode(value, out)
 end
 
 local address = require("resty.switchboard.net.address")
-local keys = require("resty.switchboard.schema.keys")
-local judge = require("resty.switchboard.observe.judge_native").native_judge(keys.parse_key_format("{kind}:{name}"))
-local config = { clock_slack = 5, deny_instances = { (address.parse_cidr("127.0.0.0/8")) } }
+local config = {
+  clock_slack = 5, deny_instances = { (address.parse_cidr("127.0.0.0/8")) }, key_format = "{kind}:{name}", legacy_prefix = "old-",
+  schema = { schema },
+}
+local judge = require("resty.switchboard.observe.judges").create_judges(config)[1]
+local KEYS = ({
+  native = { "backends:", "route:", "paths:", "instances:" },
+  hipache = { "old-frontend:", "old-frontend:", "old-frontend:", "route:", "instances:" },
+  dinp = { "/rs/", "/cname/" },
+})[schema == "planb" and "hipache" or schema]
 
 local out = { "*" .. count .. "\r\n" }
 for _ = 1, count do
   local name = math.random(5) == 1 and text() or one_of(NAMES)
-  local key = one_of { "backends:", "route:", "paths:", "instances:" } .. name
+  local key = one_of(KEYS) .. name
   local placed, earlier = judge.place(key)
-  assert(placed == name)
   local replies, state = {}, { kind = one_of { "set", "set", "zset", "none" } }
-  for i, command in ipairs(judge.read(name)) do replies[i] = reply_to(command, state) end
-  encode({ key = key, name = name, earlier = earlier, replies = replies, verdict = judge.judge(config, name, key, replies) }, out)
+  if placed then
+    assert(placed == name)
+    for i, command in ipairs(judge.read(name)) do replies[i] = reply_to(command, state) end
+    encode({ key = key, name = name, earlier = earlier, replies = replies, verdict = judge.judge(config, name, key, replies) }, out)
+  else
+    -- `route:` alone names nobody.
+    assert(name == "" and key:sub(1, 4) ~= "old-")
+    encode({ key = key, name = name }, out)
+  end
 end
 io.stdout:write(table.concat(out))

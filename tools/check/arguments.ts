@@ -6,14 +6,15 @@ import { CannotCheck } from "./redis.ts";
 
 export const HELP = `switchboard check: what is wrong with the routes in a Redis
 
-  npx switchboard check --redis redis://10.0.0.2:6379 [--schema native] [--json]
+  npx switchboard check --redis redis://10.0.0.2:6379 [--schema native,hipache] [--json]
 
   --redis <url>           redis://[user[:password]@]host[:port][/db], rediss://… or unix:/path
                           (default: SWITCHBOARD_REDIS_URL, which keeps a password out of the list of
                           processes; else redis://127.0.0.1:6379)
-  --schema <list>         the layouts to look at, comma-separated: native (default: native)
+  --schema <list>         the layouts, as the module's option schema: native, hipache, planb, dinp (default: native)
   --key-format <format>   as the module's option key_format
   --key-prefix <prefix>   as the module's option key_prefix
+  --legacy-prefix <text>  as the module's option legacy_prefix
   --deny-instances <list> as the module's option deny_instances
   --tls-ca <file>         certificates to trust for rediss://
   --tls-insecure          do not check the certificate
@@ -32,12 +33,13 @@ It only reads, with SCAN. Exit status: 0 nothing found, 1 findings, 2 could not 
 /** Options of the command line that are options of the module. */
 const OF_MODULE = {
   redis: "redis_url",
+  schema: "schema",
+  "legacy-prefix": "legacy_prefix",
   "key-format": "key_format",
   "key-prefix": "key_prefix",
   "deny-instances": "deny_instances",
 } as const;
 
-const SCHEMAS = ["native"];
 const LONGEST_TIMEOUT = 3600;
 const LARGEST_COUNT = 100_000;
 
@@ -46,7 +48,6 @@ export interface Arguments {
   options: Record<string, string>;
   /** What the environment says of these options, as the module's own reader returns it. */
   environment(names: string[]): Record<string, { value: string; variable: string }>;
-  schemas: string[];
   authority: string | undefined;
   insecure: boolean;
   /** Milliseconds. */
@@ -80,6 +81,7 @@ function parseTyped(words: string[]) {
       schema: { type: "string" },
       "key-format": { type: "string" },
       "key-prefix": { type: "string" },
+      "legacy-prefix": { type: "string" },
       "deny-instances": { type: "string" },
       "tls-ca": { type: "string" },
       "tls-insecure": { type: "boolean" },
@@ -100,18 +102,6 @@ function whole(name: string, text: string | undefined, initial: number, most: nu
     throw new CannotCheck(`--${name} must be a whole number from 1 to ${most}; got "${text}"`);
   }
   return value;
-}
-
-function schemasOf(text: string): string[] {
-  const schemas = text.split(",").map((word) => word.trim());
-  for (const schema of schemas) {
-    if (!SCHEMAS.includes(schema)) {
-      throw new CannotCheck(
-        `--schema must be a comma-separated list of ${SCHEMAS.join(", ")}; got "${schema}"`,
-      );
-    }
-  }
-  return [...new Set(schemas)];
 }
 
 function environmentOf(env: NodeJS.ProcessEnv, names: string[]): ReturnType<Arguments["environment"]> {
@@ -162,7 +152,6 @@ export function readArguments(words: string[], env: NodeJS.ProcessEnv): Argument
   return {
     options,
     environment: (names) => environmentOf(env, names),
-    schemas: schemasOf(values.schema ?? "native"),
     authority: values["tls-ca"],
     insecure: values["tls-insecure"] === true,
     timeout: whole("timeout", values.timeout, 10, LONGEST_TIMEOUT) * 1000,

@@ -119,13 +119,7 @@ local function encode(value, out)
 end
 
 -- What Node calls.
-local config, judges
-local JUDGES = {
-  native = function(key_format)
-    local keys = require("resty.switchboard.schema.keys")
-    return require("resty.switchboard.observe.judge_native").native_judge(keys.parse_key_format(key_format))
-  end,
-}
+local config, judges, order
 
 local functions = {}
 
@@ -137,29 +131,35 @@ function functions.options()
 end
 
 --- Reads the options as `configure` does, and appoints a judge for each schema.
-function functions.configure(given, values, schemas)
+function functions.configure(given, values)
   environment = values
   local ok, read = pcall(require("resty.switchboard.config").read_config, given, 0)
   if not ok then return { error = read } end
   config, judges = read, {}
-  for _, schema in ipairs(schemas) do
-    if not JUDGES[schema] then return { error = "unknown schema " .. schema } end
-    judges[schema] = JUDGES[schema](config.key_format)
-  end
-  return { redis = config.redis_url, verify = config.redis_tls_verify }
+  order = require("resty.switchboard.observe.judges").create_judges(config)
+  for _, judge in ipairs(order) do judges[judge.schema] = judge end
+  return { redis = config.redis_url, verify = config.redis_tls_verify, schemas = config.schema }
 end
 
---- For each key: of which schema and name it is, and the keys under which the name would be met earlier; false
---- for what is the router's, but no name's.
-function functions.place(schemas, keys)
+local function is_companion(key)
+  if key == require("resty.switchboard.schema.keys").WIPED_KEY then return true end
+  for _, judge in ipairs(order) do
+    if judge.is_companion(key) then return true end
+  end
+  return false
+end
+
+--- For each key: of which schemas and names it is, and the keys under which the name would be met earlier; false
+--- for what is no name's, but no stranger either.
+function functions.place(keys)
   local places = {}
   for i, key in ipairs(keys) do
     local mine = {}
-    for _, schema in ipairs(schemas) do
-      local name, earlier = judges[schema].place(key)
-      if name then mine[#mine + 1] = { schema = schema, name = name, key = key, earlier = earlier } end
+    for _, judge in ipairs(order) do
+      local name, earlier = judge.place(key)
+      if name then mine[#mine + 1] = { schema = judge.schema, name = name, key = key, earlier = earlier } end
     end
-    if key ~= require("resty.switchboard.schema.keys").WIPED_KEY then places[i] = mine else places[i] = false end
+    if #mine > 0 or not is_companion(key) then places[i] = mine else places[i] = false end
   end
   return places
 end

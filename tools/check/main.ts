@@ -14,12 +14,13 @@ const COULD_NOT = 2;
 interface Settled {
   redis: Target;
   verify: boolean;
+  schemas: string[];
 }
 
 /** The module's own reading of options and environment. */
 function configure(lua: Lua, given: Arguments): Settled {
   const names = lua.call("options") as string[];
-  const settled = lua.call("configure", given.options, given.environment(names), given.schemas) as {
+  const settled = lua.call("configure", given.options, given.environment(names)) as {
     error?: string;
   };
   if (settled.error !== undefined) {
@@ -33,14 +34,15 @@ async function check(given: Arguments): Promise<number> {
   const report = given.json ? jsonReport() : textReport();
   const outcome: Outcome = {
     label: "",
-    schemas: given.schemas,
+    schemas: [],
     totals: { keys: 0, names: 0, foreign: 0 },
     seconds: 0,
   };
   try {
     const lua = await startLua();
-    const { redis, verify } = configure(lua, given);
+    const { redis, verify, schemas } = configure(lua, given);
     outcome.label = redis.label;
+    outcome.schemas = schemas;
     const store = await connect(
       redis,
       { verify: verify && !given.insecure, authority: given.authority },
@@ -53,7 +55,7 @@ async function check(given: Arguments): Promise<number> {
         store,
         lua,
         label: redis.label,
-        schemas: given.schemas,
+        schemas,
         count: given.count,
         found: async (finding) => {
           progress.clear();

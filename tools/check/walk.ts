@@ -58,7 +58,14 @@ const MOST_BEGINNINGS = 100;
 const MOST_REMEMBERED = 1_000_000;
 
 /** Findings that may well be meant. */
-const NOTES = new Set(["expired", "foreign_key"]);
+const NOTES = new Set([
+  "assumed_port",
+  "expired",
+  "foreign_key",
+  "ignored_cname",
+  "ignored_path",
+  "url_as_id",
+]);
 
 function severityOf(code: string): Finding["severity"] {
   return NOTES.has(code) ? "note" : "problem";
@@ -154,18 +161,33 @@ function beginningOf(key: string): string {
   return /^[/]?[^:/]*[:/]/s.exec(key)?.[0] ?? key;
 }
 
-async function reportForeign(walk: Walk, beginnings: Map<string, number>): Promise<void> {
+/** Keys of nobody, by what they begin with. */
+interface Crowd {
+  code: string;
+  /** Behind their number. */
+  reason: string;
+  beginnings: Map<string, number>;
+}
+
+function join(crowd: Crowd, key: string): void {
+  const { beginnings } = crowd;
+  const beginning = beginningOf(key);
+  const known = beginnings.has(beginning) || beginnings.size < MOST_BEGINNINGS;
+  beginnings.set(known ? beginning : "", (beginnings.get(known ? beginning : "") ?? 0) + 1);
+}
+
+async function reportCrowd(walk: Walk, { code, reason, beginnings }: Crowd): Promise<void> {
   for (const [beginning, count] of beginnings) {
     const others = beginning === "";
     const pattern = /[:/]$/.test(beginning) ? `${beginning}*` : beginning;
     await walk.found({
-      severity: severityOf("foreign_key"),
-      code: "foreign_key",
+      severity: severityOf(code),
+      code,
       schema: "",
       name: "",
       key: others ? "*" : pattern,
       value: "",
-      reason: `${count} ${count === 1 ? "key" : "keys"}${others ? " of other beginnings" : ""} that no schema in --schema reads`,
+      reason: `${count} ${count === 1 ? "key" : "keys"}${others ? " of other beginnings" : ""} ${reason}`,
     });
   }
 }
@@ -177,7 +199,18 @@ async function reportForeign(walk: Walk, beginnings: Map<string, number>): Promi
  */
 export async function walk(given: Walk): Promise<Totals> {
   const totals: Totals = { keys: 0, names: 0, foreign: 0 };
-  const beginnings = new Map<string, number>();
+  const foreign: Crowd = {
+    code: "foreign_key",
+    reason: "that no schema in --schema reads",
+    beginnings: new Map(),
+  };
+  // Where other layouts share the database, DINP's own routers cannot run on it any more.
+  const onlyDinp = given.schemas.join() === "dinp";
+  const slashless: Crowd = {
+    code: "slashless_key",
+    reason: "without a slash: DINP's own routers crash on a database with such a key",
+    beginnings: new Map(),
+  };
   const reported = new Set<string>();
   let cursor = "0";
   let atOnce = MOST_NAMES_AT_ONCE >> 3;
@@ -189,13 +222,14 @@ export async function walk(given: Walk): Promise<Totals> {
     }
     cursor = scanned[0] as string;
     const keys = scanned[1] as string[];
-    const placed = given.lua.call("place", given.schemas, keys) as unknown as (Place[] | false)[];
+    const placed = given.lua.call("place", keys) as unknown as (Place[] | false)[];
     totals.keys += keys.length;
     placed.forEach((mine, i) => {
-      if (mine !== false && mine.length === 0) {
-        const beginning = beginningOf(keys[i]!);
-        const known = beginnings.has(beginning) || beginnings.size < MOST_BEGINNINGS;
-        beginnings.set(known ? beginning : "", (beginnings.get(known ? beginning : "") ?? 0) + 1);
+      if (onlyDinp && !keys[i]!.includes("/")) {
+        join(slashless, keys[i]!);
+        totals.foreign += mine === false ? 0 : 1;
+      } else if (mine !== false && mine.length === 0) {
+        join(foreign, keys[i]!);
         totals.foreign += 1;
       }
     });
@@ -210,6 +244,7 @@ export async function walk(given: Walk): Promise<Totals> {
     }
     given.progress(totals);
   } while (cursor !== "0");
-  await reportForeign(given, beginnings);
+  await reportCrowd(given, slashless);
+  await reportCrowd(given, foreign);
   return totals;
 }

@@ -9,6 +9,7 @@ import { Config } from "../config";
 import { parse_ip } from "../net/address";
 import { normalise } from "../route/host";
 import { forbidden_address } from "../route/targets";
+import { SchemaName } from "../schema/layout";
 import { set_option } from "../schema/options";
 import { address_of, Problem, RouteRecord } from "../schema/record";
 import { Command, Reply } from "../store/redis";
@@ -36,11 +37,14 @@ export interface Verdict {
 
 /** One schema's part. */
 export interface Judge {
+  schema: SchemaName;
   /**
    * What a key is: nil, when it is none of this schema. The name is judged when its first key is met: `earlier`
    * are the keys that would come before this one.
    */
   place: (this: void, key: string) => LuaMultiReturn<[string, string[]] | [undefined, undefined]>;
+  /** Whether a key that is no name's stands beside this layout all the same: it is nobody else's. */
+  is_companion: (this: void, key: string) => boolean;
   /** What to read about a name. */
   read: (this: void, name: string) => Command[];
   /** @param met the key under which the name was met */

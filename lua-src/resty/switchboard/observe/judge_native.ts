@@ -2,13 +2,23 @@
 
 import { Config } from "../config";
 import { key, KeyFormat, KINDS, split_key } from "../schema/keys";
+import { Layout } from "../schema/layout";
 import { host_of_path } from "../schema/within";
 import * as native from "../schema/native";
 import { problem_of_prefix } from "../schema/prefix";
-import { parse_split } from "../schema/split";
+import { RouteOptions } from "../schema/record";
 import { list_of } from "../schema/replies";
 import { Command, Reply } from "../store/redis";
 import { add_record, Judge, name_fault, Verdict } from "./judge";
+import { add_pools, add_unless, ask_known_by } from "./judge_known";
+
+interface Bench {
+  format: KeyFormat;
+  /** All that are read. */
+  layouts: Layout[];
+  /** Those beside this one. */
+  others: Layout[];
+}
 
 function place(format: KeyFormat, text: string): LuaMultiReturn<[string, string[]] | [undefined, undefined]> {
   const [kind, name] = split_key(format, text);
@@ -26,14 +36,10 @@ function place(format: KeyFormat, text: string): LuaMultiReturn<[string, string[
 }
 
 /** A name that is not known at all, though a key of its is there. */
-function judge_unknown(
-  format: KeyFormat,
-  name: string,
-  instances: Reply | undefined,
-  verdict: Verdict,
-): void {
+function judge_unknown(bench: Bench, name: string, instances: Reply | undefined, verdict: Verdict): void {
+  const { format } = bench;
   if (type(instances) === "table" && (instances as unknown[]).length > 0) {
-    verdict.findings.push({
+    add_unless(verdict, ask_known_by(bench.others, name), {
       code: "orphan",
       key: key(format, "instances", name),
       value: "",
@@ -42,12 +48,16 @@ function judge_unknown(
   }
 }
 
-function judge_place(format: KeyFormat, name: string, where: string, verdict: Verdict): void {
+function judge_place(bench: Bench, name: string, where: string, verdict: Verdict): void {
+  const { format } = bench;
   const path_host = host_of_path(name);
   const host = path_host ?? name;
   const fault = name_fault(host);
   if (fault !== undefined) {
-    verdict.findings.push({ code: "bad_name", key: where, value: host, reason: fault });
+    const [kind] = split_key(format, where);
+    // Options may belong to a name that only another layout can have, such as a host with a port.
+    const elsewhere = kind === "route" || kind === "instances" ? ask_known_by(bench.others, name) : undefined;
+    add_unless(verdict, elsewhere, { code: "bad_name", key: where, value: host, reason: fault });
   } else if (path_host !== undefined) {
     const path = string.sub(name, host.length + 1);
     const paths = key(format, "paths", host);
@@ -93,60 +103,64 @@ function judge_paths(format: KeyFormat, name: string, replies: Reply[], verdict:
   }
 }
 
-/** @param value the option that names the pool, as it stands there */
-function judge_pool(format: KeyFormat, name: string, pool: string, value: string, verdict: Verdict): void {
-  const where = key(format, "route", name);
-  if (string.sub(name, 1, 1) === "@") {
-    verdict.findings.push({
-      code: "ignored_option",
-      key: where,
-      value,
-      reason: "the pool of a pool is not followed",
-    });
-    return;
+/** The pool of a pool is not followed. */
+function judge_pool_of_pool(format: KeyFormat, name: string, options: RouteOptions, verdict: Verdict): void {
+  for (const value of [
+    options.pool !== undefined ? `pool ${options.pool}` : "",
+    options.split !== undefined ? `split ${options.split}` : "",
+  ]) {
+    if (value !== "") {
+      verdict.findings.push({
+        code: "ignored_option",
+        key: key(format, "route", name),
+        value,
+        reason: "the pool of a pool is not followed",
+      });
+    }
   }
-  verdict.questions.push({
-    command: native.ask_known(format, pool),
-    finding: {
-      code: "dangling_pool",
-      key: where,
-      value,
-      reason: `the pool ${pool} does not exist: it has no key ${key(format, "backends", pool)}`,
-    },
-  });
 }
 
-function judge(format: KeyFormat, config: Config, name: string, where: string, replies: Reply[]): Verdict {
+function judge(bench: Bench, config: Config, name: string, where: string, replies: Reply[]): Verdict {
+  const { format } = bench;
   const verdict: Verdict = { findings: [], questions: [] };
   const [record, refused] = native.decode(format, name, undefined, replies, 0, undefined);
   if (refused !== undefined) {
     verdict.refused = refused;
     return verdict;
   }
-  judge_place(format, name, where, verdict);
+  judge_place(bench, name, where, verdict);
   judge_paths(format, name, replies, verdict);
   if (record === undefined) {
-    judge_unknown(format, name, replies[0], verdict);
+    judge_unknown(bench, name, replies[0], verdict);
     return verdict;
   }
   add_record(verdict, config, key(format, "backends", name), record);
-  if (record.options.pool !== undefined) {
-    judge_pool(format, name, record.options.pool, `pool ${record.options.pool}`, verdict);
-  }
-  if (record.options.split !== undefined) {
-    const [shares] = parse_split(record.options.split);
-    for (const share of shares ?? []) {
-      judge_pool(format, name, share.pool, `split ${record.options.split}`, verdict);
-    }
+  if (string.sub(name, 1, 1) === "@") {
+    judge_pool_of_pool(format, name, record.options, verdict);
+  } else {
+    add_pools(verdict, bench.layouts, key(format, "route", name), record.options);
   }
   return verdict;
 }
 
-/** The judge of the native schema. */
-export function native_judge(format: KeyFormat): Judge {
+/**
+ * The judge of the native schema.
+ *
+ * @param layouts all that are read, in their order
+ */
+export function native_judge(format: KeyFormat, layouts: Layout[]): Judge {
+  const others: Layout[] = [];
+  for (const layout of layouts) {
+    if (layout.name !== "native") {
+      others.push(layout);
+    }
+  }
+  const bench: Bench = { format, layouts, others };
   return {
+    schema: "native",
     place: (text) => place(format, text),
+    is_companion: () => false,
     read: (name) => read(format, name),
-    judge: (config, name, met, replies) => judge(format, config, name, met, replies),
+    judge: (config, name, met, replies) => judge(bench, config, name, met, replies),
   };
 }
