@@ -25,7 +25,7 @@ describe("a watched route whose heart-beats have all lapsed", function()
   -- kept for as long as the watch stayed healthy, for minutes.
   it("ends soon after an outage, also where it was read just before the outage was noted as over", function()
     local config = read_config({ redis_url = "redis://127.0.0.1:1", clock_slack = 0 }, 2)
-    local routes = lookup.create(config, create_layouts(config), dicts, error, error)
+    local routes = lookup.create(config, create_layouts(config), dicts, error, error, error)
     local record = {
       kind = "zset",
       paths_only = false,

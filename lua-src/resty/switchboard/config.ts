@@ -28,6 +28,7 @@ export interface Config {
   empty_hold: number;
   clock_slack: number;
   balance: Balance;
+  eject: "off" | "failures" | "5xx";
   zone?: string;
   sticky_secret: string;
   watch: "auto" | "tracking" | "notifications" | "off";

@@ -7,6 +7,7 @@
 
 import { seed_by_worker } from "./balance/dice";
 import { Config, read_config } from "./config";
+import { hear, start as start_ward } from "./health/ward";
 import { learn } from "./net/listeners";
 import { count, open_counters, send_counts, send_last_counts, Series } from "./observe/counters";
 import { open_events } from "./observe/events";
@@ -100,6 +101,7 @@ function create_router(config: Config, dicts: Dicts): Router {
       count("switchboard_load_failures_total", 1);
       tell(ngx.ERR, "refresh_failed", `could not refresh ${printable(name)}: ${printable(err)}`);
     },
+    hear,
   );
   return {
     config,
@@ -175,6 +177,7 @@ function look_at_redis(active: Router): void {
 function start(): void {
   const active = configured();
   seed_by_worker();
+  start_ward(active.lookup.dicts.state);
   learn();
   ngx.timer.every(TICK, (premature) => {
     flush_counts(active.lookup);

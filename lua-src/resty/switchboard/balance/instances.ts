@@ -16,6 +16,13 @@ export interface InstanceState {
   answered_at: number;
   /** False while it is ejected or its checks fail. Written by `set_usable` alone. */
   usable: boolean;
+  /** A try on it has failed and none has succeeded since, as far as this worker knows: `health/ward`. */
+  suspect: boolean;
+  /** Requests of this worker that have ended on it. */
+  ended: number;
+  /** How many of them are noted with the node, and when that was. */
+  noted: number;
+  noted_at: number;
   /** ngx.now() at which it became usable again; 0: it always was. */
   recovered_at: number;
   /** Peak-weighted latency in seconds as of `measured_at`; 0: nothing is known. Kept for `ewma` alone. */
@@ -31,6 +38,13 @@ const states = setmetatable(new LuaTable<string, InstanceState>(), { __mode: "v"
 /** `version` moves whenever an instance becomes usable or stops being so: pools then look again. */
 const usability = { version: 1 };
 
+let hook: ((this: void, state: InstanceState) => void) | undefined = undefined;
+
+/** Has every instance looked at that this worker did not know. */
+function on_fresh(look: (this: void, state: InstanceState) => void): void {
+  hook = look;
+}
+
 /** The state of an instance; the same table for as long as anybody holds it. */
 function state_of(identity: string): InstanceState {
   const known = states.get(identity);
@@ -42,12 +56,19 @@ function state_of(identity: string): InstanceState {
     in_flight: 0,
     answered_at: 0,
     usable: true,
+    suspect: false,
+    ended: 0,
+    noted: 0,
+    noted_at: 0,
     recovered_at: 0,
     latency: 0,
     measured_at: 0,
     tally: undefined,
   };
   states.set(identity, fresh);
+  if (hook !== undefined) {
+    hook(fresh);
+  }
   return fresh;
 }
 
@@ -67,4 +88,4 @@ function set_usable(state: InstanceState, usable: boolean, now: number): void {
   usability.version += 1;
 }
 
-export { set_usable, state_of, usability };
+export { on_fresh, set_usable, state_of, usability };

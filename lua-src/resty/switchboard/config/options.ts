@@ -230,6 +230,12 @@ const OPTIONS: Option[] = [
     parse: parse_balance,
     describe: "how an instance is chosen where the route does not say; see Balancing",
   },
+  choice(
+    "eject",
+    "failures",
+    ["off", "failures", "5xx"],
+    "what takes an instance out for a while: tries that failed, or an app's `5xx` too; see Ejection",
+  ),
   {
     name: "zone",
     default: undefined,

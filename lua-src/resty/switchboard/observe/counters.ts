@@ -41,6 +41,7 @@ const SERIES = [
   "switchboard_bad_values_total",
   "switchboard_load_failures_total",
   "switchboard_dead_marks_total",
+  "switchboard_ejections_total",
   "switchboard_watch_changes_total",
   "switchboard_watch_connects_total",
   'switchboard_lookups_total{cache="worker"}',

@@ -14,6 +14,7 @@ import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { explain } from "./debug";
 import { hear_death } from "./death";
+import { hear_outcome } from "./outcome";
 import { fill_in, fill_in_route } from "./fields";
 import { find_arm, find_route } from "./find";
 import { has_passed, tell_the_way } from "./forwarded";
@@ -223,12 +224,16 @@ function log(config: Config): void {
     return;
   }
   const entry = state.entry;
+  const name = entry.name;
   const peer = state.peer;
   const tries = state.tries;
   const status = ngx.status;
   const reason = failure_of(state, status);
   if (state.entry.choice !== undefined) {
     hear_end(state, state.entry.choice);
+  }
+  if (peer !== undefined && (reason !== undefined || peer.state.suspect || entry.ejects === "5xx")) {
+    hear_outcome(entry, peer, status, reason);
   }
   fill_in(state);
   observe(

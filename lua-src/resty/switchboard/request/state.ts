@@ -109,6 +109,7 @@ function begin(entry: Entry): RequestState {
 function end(state: RequestState): void {
   if (state.peer !== undefined && state.reason === undefined) {
     state.peer.state.answered_at = ngx.now();
+    state.peer.state.ended += 1;
   }
   release(state);
   live.delete(tonumber(cast("uintptr_t", get_request()))!);

@@ -18,6 +18,7 @@ import {
 import { Peer } from "../balance/peer";
 import { pick } from "../balance/pool";
 import { Config } from "../config";
+import { fail } from "../health/ward";
 import { count } from "../observe/counters";
 import { tell } from "../observe/journal";
 import { observe_failed_try } from "../observe/tally";
@@ -160,6 +161,21 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   }
 }
 
+/** Tells everybody who has an interest in how the instance does. */
+function hear_failed_try(config: Config, state: RequestState, peer: Peer, failure: Failure): void {
+  const entry = state.entry;
+  const reason = reason_of(failure, peer.tls);
+  if (entry.ejects === "5xx" || (entry.ejects === "failures" && !failure.answered)) {
+    fail(peer.state, failure.answered ? "5xx" : reason);
+  }
+  if (peer.entry !== undefined && !failure.answered) {
+    hear_death(config, entry, peer.entry, reason);
+  }
+  if (entry.choice !== undefined) {
+    hear_failure(entry.choice, peer);
+  }
+}
+
 /** A further try, after one failed. */
 function send_again(config: Config, state: RequestState): void {
   const [, status] = get_last_failure();
@@ -171,13 +187,17 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   release(state);
+  // The instance may just have closed an idle connection: that is no failure of the instance.
+  const stale = state.pooled && failure.connected && failure.silent && !failure.timed_out;
+  if (!stale) {
+    hear_failed_try(config, state, peer, failure);
+  }
   if (failure.sent && !is_repeatable(ngx.req.get_method())) {
     observe_failed_try(peer.state);
     give_up(state, failure, peer.tls);
     return;
   }
-  if (state.pooled && failure.connected && failure.silent && !failure.timed_out) {
-    // The instance may just have closed an idle connection: that is no failure of the instance.
+  if (stale) {
     count("switchboard_stale_connections_total", 1);
     if (state.notes !== undefined) {
       explain_failure_of_try(state.notes, "stale_connection");
@@ -187,12 +207,6 @@ function send_again(config: Config, state: RequestState): void {
   }
   observe_failed_try(peer.state);
   state.tried[state.tried.length] = peer;
-  if (peer.entry !== undefined && !failure.answered) {
-    hear_death(config, state.entry, peer.entry, reason_of(failure, peer.tls));
-  }
-  if (state.entry.choice !== undefined) {
-    hear_failure(state.entry.choice, peer);
-  }
   const untried = state.tries < state.entry.tries ? choose_again(state) : undefined;
   if (untried === undefined) {
     give_up(state, failure, peer.tls);

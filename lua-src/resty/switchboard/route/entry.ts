@@ -29,6 +29,8 @@ export interface Entry {
   choice: Choice | undefined;
   /** Why no instance takes requests, but for those with the cookie of one that rests. */
   refusal: "unknown_route" | "no_instances" | "name_unresolved" | "all_dead" | undefined;
+  /** What takes an instance out for a while: failed tries, or an app's 5xx too. */
+  ejects: "off" | "failures" | "5xx";
   /** The layout that it stands in; undefined: native. */
   schema: SchemaName | undefined;
   /** The path prefixes that are routes of their own; undefined: none. */
@@ -205,6 +207,7 @@ function compile(
     pool,
     choice,
     refusal,
+    ejects: (options.policy?.eject as Entry["ejects"] | undefined) ?? config.eject,
     schema: record.schema,
     paths: record.paths !== undefined ? create_paths(name, record.paths) : undefined,
     split,

@@ -242,6 +242,7 @@ function find(lookup: Lookup, name: string): Found {
 /**
  * @param report hears of every skipped value, with the route's name
  * @param failed hears of background loads that failed
+ * @param heard takes words about instances that stand in the ring of changed names
  */
 function create(
   config: Config,
@@ -249,6 +250,7 @@ function create(
   dicts: Dicts,
   report: (this: void, name: string, problem: Problem) => void,
   failed: (this: void, name: string, err: string) => void,
+  heard: (this: void, word: string) => void,
 ): Lookup {
   // The queue loads, and the loader asks for loads.
   let loader: Loader | undefined = undefined;
@@ -271,7 +273,7 @@ function create(
     dicts,
     loader,
     queue,
-    cache: create_cache(dicts.state, config.worker_cache, config.ttl / 2, loader.with_ports),
+    cache: create_cache(dicts.state, config.worker_cache, config.ttl / 2, loader.with_ports, heard),
     trust: { epoch: 0, healthy: false, distrusted: 0, complete: false },
     trust_tick: 0,
     found_in: undefined,

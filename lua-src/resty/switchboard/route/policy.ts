@@ -114,12 +114,22 @@ function maintenance_of(text: string | undefined): string | undefined {
   return is_on(text) ? "" : text;
 }
 
+/** `eject` stands with these options, and is no matter of the request's. */
+function is_ejection_alone(texts: PolicyTexts): boolean {
+  for (const [name] of pairs(texts)) {
+    if (name !== "eject") {
+      return false;
+    }
+  }
+  return true;
+}
+
 /**
  * @param texts the route's good options; undefined: it has none
  * @param name of the route
  */
 function make_policy(texts: PolicyTexts | undefined, name: string): Policy | undefined {
-  if (texts === undefined) {
+  if (texts === undefined || is_ejection_alone(texts)) {
     return undefined;
   }
   const host = texts.host_header;

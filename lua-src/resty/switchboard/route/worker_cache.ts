@@ -27,6 +27,8 @@ export interface WorkerCache {
   distrust_within: number;
   /** A host may have those of its names that say a port, as a pattern has hosts. */
   with_ports: boolean;
+  /** Takes words about instances. */
+  heard: (this: void, word: string) => void;
   /** Routes of exact names. */
   routes: Recent<Slot>;
   /**
@@ -56,6 +58,8 @@ function cache_of(cache: WorkerCache, name: string): Recent<Slot> {
 }
 
 const AT = 64;
+/** A word about an instance: `health/ward`. */
+const CARET = 94;
 /** A change that is no name's: what all workers have read needs a second look. */
 const EVERYTHING = "!";
 const WEAK = { __mode: "k" } as LuaMetatable<LuaSet<Entry>>;
@@ -133,6 +137,8 @@ function catch_up(cache: WorkerCache, now: number, generation: number): void {
   for (const name of changes.names) {
     if (name === EVERYTHING) {
       distrust(cache, now);
+    } else if (string.byte(name) === CARET) {
+      cache.heard(name);
     } else {
       drop(cache, name);
     }
@@ -162,17 +168,20 @@ function look_at_generation(cache: WorkerCache, now: number): void {
  * @param names kept in each of the three caches
  * @param distrust_within seconds over which second looks are spread
  * @param with_ports names may say a port
+ * @param heard takes words about instances that stand between the names
  */
 function create(
   state: NgxSharedDict,
   names: number,
   distrust_within: number,
   with_ports: boolean,
+  heard: WorkerCache["heard"],
 ): WorkerCache {
   return {
     state,
     distrust_within,
     with_ports,
+    heard,
     dependants: new LuaTable(),
     routes: recent.create(names),
     patterns: recent.create(names),

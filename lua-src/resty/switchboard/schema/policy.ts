@@ -99,6 +99,12 @@ function check_retry_on(value: string): string | undefined {
   return err;
 }
 
+function check_eject(value: string): string | undefined {
+  return value === "off" || value === "failures" || value === "5xx"
+    ? undefined
+    : "must be off, failures or 5xx";
+}
+
 function check_hsts(value: string): string | undefined {
   const [, err] = parse_hsts(value);
   return err;
@@ -123,6 +129,7 @@ function check_ranges(value: string): string | undefined {
 
 const CHECKS: Record<string, Check | undefined> = {
   retry_on: check_retry_on,
+  eject: check_eject,
   host_header: check_host,
   strip_prefix: check_boolean,
   max_body: check_size,
