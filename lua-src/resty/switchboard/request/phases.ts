@@ -224,7 +224,6 @@ function log(config: Config): void {
     return;
   }
   const entry = state.entry;
-  const name = entry.name;
   const peer = state.peer;
   const tries = state.tries;
   const status = ngx.status;
