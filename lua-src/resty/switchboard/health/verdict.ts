@@ -87,10 +87,16 @@ function note_failure(
   return eject(state, identity, reason, now, chance);
 }
 
-/** Notes that an instance that had failed has answered. */
-function note_success(state: NgxSharedDict, identity: string): void {
+/**
+ * Notes that an instance that had failed has answered.
+ *
+ * @returns whether that was its trial after an ejection
+ */
+function note_success(state: NgxSharedDict, identity: string): boolean {
+  const [trial] = state.get(TRIED + identity);
   state.delete(ROW + identity);
   state.set(TRIED + identity, PASSED, FORGET);
+  return trial === RUNNING;
 }
 
 /** undefined: it is not out. */

@@ -9,6 +9,7 @@
 import { InstanceState, on_fresh, set_usable, state_of } from "../balance/instances";
 import { throw_below } from "../balance/dice";
 import { count } from "../observe/counters";
+import { note_event } from "../observe/events";
 import { tell } from "../observe/journal";
 import { publish } from "../route/changes";
 import {
@@ -146,7 +147,8 @@ function fail(instance: InstanceState, reason: string): void {
   const { state } = ward;
   if (note_failure(state, instance.identity, reason, math.max(asked, 1), now, throw_below(FINE) / FINE)) {
     count("switchboard_ejections_total", 1);
-    tell(ngx.WARN, `eject ${instance.identity}`, `${instance.identity} is out: ${reason}`);
+    note_event("instance_ejected", instance.identity, reason);
+    tell(ngx.WARN, `ejected ${instance.identity}`, `${instance.identity} is out: ${reason}`);
     take_out(ward, instance);
     publish(state, MARK + instance.identity);
   }
@@ -155,8 +157,8 @@ function fail(instance: InstanceState, reason: string): void {
 /** Hears that an instance answered which had failed. */
 function succeed(instance: InstanceState): void {
   instance.suspect = false;
-  if (ward !== undefined) {
-    note_success(ward.state, instance.identity);
+  if (ward !== undefined && note_success(ward.state, instance.identity)) {
+    note_event("instance_recovered", instance.identity, "");
   }
 }
 
