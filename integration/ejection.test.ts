@@ -66,9 +66,6 @@ describe("one of ten instances", () => {
     await eventually("all is counted", async () =>
       assert.equal(await metric(stage, "switchboard_ejections_total"), 1),
     );
-    await eventually("three tries failed", async () =>
-      assert.ok((await metric(stage, "switchboard_retries_total")) - before >= 3),
-    );
     const retries = (await metric(stage, "switchboard_retries_total")) - before;
     assert.ok(retries <= FEW, `${retries} failed tries`);
     await stage.router.logged(/http:\/\/127\.0\.0\.1:\d+ is out: connect_failed/);

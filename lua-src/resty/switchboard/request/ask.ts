@@ -18,8 +18,6 @@ export interface Ask {
   via: string;
   /** What the client wants to speak instead of HTTP, such as `websocket`. */
   upgrade: string;
-  /** The token with which it asks for an explanation; see request/debug. */
-  debug: string;
   /** The Host header to send on, where it is not the one that came. */
   host_header: string | undefined;
 }
@@ -29,8 +27,8 @@ export type Asks = Recent<Ask>;
 /** Longer texts are worked out each time: they could fill the cache with megabytes. */
 const LONGEST_KEPT = 512;
 
-/** The lines of `$switchboard_key`: the override, $host, $http_host, $http_upgrade, $http_x_switchboard_debug, $http_via. */
-const LINES = "^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$";
+/** The lines of `$switchboard_key`: the override, $host, $http_host, $http_upgrade, $http_via. */
+const LINES = "^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$";
 
 /**
  * The Host header for the app, where the one that came will not do.
@@ -52,7 +50,7 @@ function name_of(asked: string, header: string, ports: boolean): string | undefi
 }
 
 function work_out(key: string, ports: boolean): Ask {
-  const [override, host, header, upgrade, debug, via] = string.match(key, LINES);
+  const [override, host, header, upgrade, via] = string.match(key, LINES);
   if (override === undefined) {
     error("$switchboard_key is not set: include switchboard/headers.conf in the location", 0);
   }
@@ -63,10 +61,9 @@ function work_out(key: string, ports: boolean): Ask {
   return {
     host: asked,
     name: name_of(asked, override !== "" ? override! : header!, ports),
-    special: upgrade !== "" || debug !== "" || via !== "" || host_header !== undefined,
+    special: upgrade !== "" || via !== "" || host_header !== undefined,
     via: via!,
     upgrade: upgrade!,
-    debug: debug!,
     host_header,
   };
 }

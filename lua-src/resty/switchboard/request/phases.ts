@@ -45,6 +45,8 @@ export interface Router {
   lookup: Lookup;
   /** There are trusted proxies to listen to. */
   listens_to_proxies: boolean;
+  /** Requests may ask how they are routed: `debug_token`. */
+  explains: boolean;
 }
 
 /** @param entry the route; undefined: it has none */
@@ -56,8 +58,9 @@ function refuse_and_tell(
   entry: Entry | undefined,
 ): void {
   const host = ask.host;
-  if (ask.debug !== "") {
-    explain(router.config, ask.debug, entry, undefined);
+  const token = router.explains ? ngx.var.http_x_switchboard_debug : undefined;
+  if (token !== undefined) {
+    explain(router.config, token, entry, undefined);
   }
   if (reason !== "unknown_route" && reason !== "invalid_host") {
     tell(
@@ -76,8 +79,10 @@ function attend(router: Router, ask: Ask, state: RequestState): boolean {
     refuse_and_tell(router, "loop", ask, `Via: ${printable(ask.via)}`, state.entry);
     return false;
   }
-  if (ask.debug !== "") {
-    state.notes = explain(router.config, ask.debug, state.entry, state.found_in);
+  // Read only where somebody may ask: a header that is not there costs more than all else that access() reads.
+  const token = router.explains ? ngx.var.http_x_switchboard_debug : undefined;
+  if (token !== undefined) {
+    state.notes = explain(router.config, token, state.entry, state.found_in);
   }
   state.upgrade = ask.upgrade !== "";
   return true;
@@ -168,7 +173,7 @@ function access(router: Router, prepared: boolean): void {
   }
   const state = begin(entry);
   state.found_in = found_in;
-  if (ask.special && !attend(router, ask, state)) {
+  if ((ask.special || router.explains) && !attend(router, ask, state)) {
     return;
   }
   if (ask.special || router.listens_to_proxies) {
