@@ -57,8 +57,7 @@ async function measure(mostInstructions: number): Promise<Bounds> {
     const bare = await instructionsOf(stage, "bare");
     let instructions = await instructionsOf(stage, "router");
     for (let again = 0; again < 2 && instructions > mostInstructions; again += 1) {
-      // LuaJIT lays its traces out differently now and then, and gives one up in every fifth run, which costs 3,500; a
-      // regression is there each time.
+      // LuaJIT lays its traces out differently now and then; a regression is there each time.
       instructions = Math.min(instructions, await instructionsOf(stage, "router"));
     }
     const unobserved = await instructionsOf(stage, "unobserved");
