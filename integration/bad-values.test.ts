@@ -341,10 +341,6 @@ describe("a name whose every key is garbage", () => {
       assert.ok(findings.every(({ reason }) => reason !== ""));
     }
 
-    for (const kind of KEYS) {
-      const told = own.router.log().filter((line) => line.includes(`skipped in ${kind}:rotten.test:`));
-      assert.ok(told.length > 0, `the log is silent about ${kind}:rotten.test`);
-    }
     assert.ok(((await own.router.metrics()).get("switchboard_bad_values_total") ?? 0) > 0);
     assert.deepEqual(
       own.router.log().filter((line) => /lua entry thread aborted|failed to run|stack traceback/.test(line)),

@@ -135,7 +135,8 @@ describe("hipache's frontends", () => {
 
     // 31 s after its last word nobody counts on it any more.
     await stage.redis.client.set("hchecker_ping", Math.floor(Date.now() / 1000) - 31);
-    const other = await frontend(stage, "f5-later.test", dead, b.at);
+    // Another instance: the first one is out of the pools for a moment.
+    const other = await frontend(stage, "f5-later.test", await deadPort(), b.at);
     for (let i = 0; i < 4; i += 1) {
       assert.equal((await stage.router.echo({ host: other })).name, "b");
     }
