@@ -9,6 +9,7 @@ import { command, type Outcome } from "./support/command.ts";
 import { ROOT } from "./support/containers.ts";
 import { freePort } from "./support/ports.ts";
 import { startRedis, type RedisServer } from "./support/redis-server.ts";
+import { deadPort } from "./support/troubled-backends.ts";
 
 interface Report {
   version: number;
@@ -475,7 +476,7 @@ describe("how switchboard check reaches Redis", () => {
 
 describe("when switchboard check cannot check, it says what would help, with status 2", () => {
   const mistakes: [string, string[], RegExp][] = [
-    ["nobody listens", ["--redis", "redis://:hunter2@127.0.0.1:1"], /nobody listens there .*--redis/],
+    ["nobody listens", ["--redis", "redis://:hunter2@{dead}"], /nobody listens there .*--redis/],
     ["no socket", ["--redis", "unix:/nowhere/redis.sock"], /nobody listens there .*socket's path/],
     ["an unknown name", ["--redis", "redis://:hunter2@no.invalid"], /does not resolve .*--redis/],
     ["no such database", ["--redis", "{url}/99"], /no such database/],
@@ -502,7 +503,10 @@ describe("when switchboard check cannot check, it says what would help, with sta
   for (const [mistake, words, remedy] of mistakes) {
     it(mistake, async () => {
       const user = server.url.replace("//", "//nobody:hunter2@");
-      const spelled = words.map((word) => word.replace("{url}", server.url).replace("{user}", user));
+      const dead = await deadPort();
+      const spelled = words.map((word) =>
+        word.replace("{url}", server.url).replace("{user}", user).replace("{dead}", dead),
+      );
       const { exitCode, stdout, stderr } = await switchboard(["check", "--timeout", "5", ...spelled]);
       assert.match(stderr, remedy);
       assert.ok(!`${stdout}${stderr}`.includes("hunter2"), "the password is not shown");
