@@ -20,6 +20,7 @@ const GLOBALS = new Set(
 /** Rooms from the top down: a room imports its own and those below. */
 const ROOMS = [
   ["init"],
+  ["admin"],
   ["request"],
   ["observe", "health", "balance", "route"],
   ["schema", "store"],

@@ -1,5 +1,6 @@
 /** The options of the module: given in Lua, else in the environment, else the defaults. */
 
+import { is_open } from "./config/admin";
 import { read_environment } from "./config/environment";
 import { nearest } from "./config/near";
 import { Balance } from "./config/balance";
@@ -51,6 +52,8 @@ export interface Config {
   error_body: boolean;
   drain_file?: string;
   debug_token: string;
+  admin_listen: string;
+  admin_token: string;
   observe: "on" | "off" | "instances";
   worker_cache: number;
 }
@@ -148,6 +151,12 @@ function gather(
   }
   values.key_format = values.key_format ?? `${(values.key_prefix as string | undefined) ?? ""}${KEY_FORMAT}`;
   values.key_prefix = undefined;
+  if (values.admin_token === "" && is_open(values.admin_listen as string)) {
+    return $multi(
+      undefined,
+      `admin_listen ${show(values.admin_listen)} is reached from other machines: set admin_token too`,
+    );
+  }
   // A route is never served unread for longer than two TTLs: who shortens one means both.
   values.stale_while_refresh = values.stale_while_refresh ?? values.ttl;
   return $multi(values, undefined);

@@ -5,6 +5,8 @@
  * work.
  */
 
+import { Admin } from "./admin/context";
+import * as admin_server from "./admin/server";
 import { seed_by_worker } from "./balance/dice";
 import { Config, read_config } from "./config";
 import { hear, start as start_ward } from "./health/ward";
@@ -168,7 +170,7 @@ function flush_counts(lookup: Lookup): void {
 
 function look_at_redis(active: Router): void {
   const [answers, err] = ping(active.config, active.config.redis_timeout);
-  health.note_redis(active.lookup.dicts.state, answers === true);
+  health.note_redis(active.lookup.dicts.state, answers === true, err);
   if (answers === undefined) {
     tell(ngx.ERR, "redis_down", `redis is unreachable, known routes are served on: ${err}`);
   }
@@ -264,9 +266,33 @@ function events(): void {
   show_events();
 }
 
+function administered(): Admin {
+  return { router: configured(), watched: watched!, version: VERSION };
+}
+
+/** For content_by_lua of the locations of admin.conf. */
+function admin(): void {
+  admin_server.serve(administered(), { "/metrics": metrics_by_name, "/events": events });
+}
+
+/** For access_by_lua of further locations of the admin server: answers 401 or 403 to who may not see them. */
+function admin_access(): void {
+  if (!admin_server.admit(administered())) {
+    ngx.exit(ngx.status);
+  }
+}
+
+/** For the location of admin.conf that says in JSON what nginx has refused. */
+function admin_error(): void {
+  admin_server.serve_error();
+}
+
 export {
   access,
   access_prepared,
+  admin,
+  admin_access,
+  admin_error,
   balance,
   configure,
   events,

@@ -72,6 +72,11 @@ function state_of(identity: string): InstanceState {
   return fresh;
 }
 
+/** What this worker knows of an instance; undefined: nothing. Makes nothing known. */
+function known_state(identity: string): InstanceState | undefined {
+  return states.get(identity) as InstanceState | undefined;
+}
+
 /**
  * Takes an instance out of every pool of this worker, or puts it back. The pools notice with their next pick.
  *
@@ -88,4 +93,4 @@ function set_usable(state: InstanceState, usable: boolean, now: number): void {
   usability.version += 1;
 }
 
-export { on_fresh, set_usable, state_of, usability };
+export { known_state, on_fresh, set_usable, state_of, usability };

@@ -5,6 +5,7 @@
 
 import { Cidr, parse_cidr } from "../net/address";
 import { Nameserver, parse_nameserver } from "../net/nameserver";
+import { parse_listen } from "./admin";
 import { parse_balance } from "./balance";
 import { parse_redis_url } from "./redis_url";
 import { parse_boolean, parse_count, Parsed, parse_list, parse_text, parse_time } from "./grammar";
@@ -307,6 +308,21 @@ const OPTIONS: Option[] = [
     parse: parse_secret,
     secret: true,
     describe: "a request with this in `X-Switchboard-Debug` is told how it was routed; nobody when not set",
+  },
+  {
+    name: "admin_listen",
+    default: "127.0.0.1:8081",
+    parse: parse_listen,
+    describe:
+      "where the server of `admin.conf` listens; other machines can reach it only with `admin_token`. Say here what your own `listen` says",
+  },
+  {
+    name: "admin_token",
+    default: "",
+    parse: parse_secret,
+    secret: true,
+    describe:
+      "the bearer token that every request of `admin.conf` must carry; what changes something always needs one",
   },
   choice(
     "observe",

@@ -38,10 +38,14 @@ export interface WatchState {
   complete: boolean;
 }
 
-/** Notes whether Redis answered just now. The first note ends the starting phase. */
-function note_redis(state: NgxSharedDict, answers: boolean): void {
+/**
+ * Notes whether Redis answered just now. The first note ends the starting phase.
+ *
+ * @param err why it did not
+ */
+function note_redis(state: NgxSharedDict, answers: boolean, err: string | undefined): void {
   const since = down_since(state);
-  note_answer(state, answers);
+  note_answer(state, answers, err);
   if (since === undefined && !answers) {
     note_event("store_lost", "", "redis does not answer; known routes are served");
   } else if (since !== undefined && answers) {
@@ -59,42 +63,60 @@ function exists(path: string): boolean {
   return true;
 }
 
-function reason_not_ready(watched: Watched): string | undefined {
+/** Why a node is not ready, or not well: a word that stays, and what an operator should know. */
+export interface Trouble {
+  reason: string;
+  detail: string;
+}
+
+/** Why requests should not come here; undefined: they may. */
+function not_ready(watched: Watched): Trouble | undefined {
   if (watched.drain_file !== undefined && exists(watched.drain_file)) {
-    return `draining: ${watched.drain_file} exists`;
+    return { reason: "draining", detail: `${watched.drain_file} exists` };
   }
   if (ngx.worker.exiting()) {
-    return "draining: this worker stops when its requests have ended";
+    return { reason: "draining", detail: "this worker stops when its requests have ended" };
   }
   const [started] = watched.state.get(STARTED);
   if (started === undefined) {
-    return "starting: start() has not asked Redis yet";
+    return { reason: "starting", detail: "start() has not asked Redis yet" };
   }
   return undefined;
 }
 
-function state_lines(watched: Watched): string[] {
-  const lines = ["ready"];
+/** What is not well while the node serves. */
+function troubles(watched: Watched): Trouble[] {
+  const found: Trouble[] = [];
   const since = down_since(watched.state);
   if (since !== undefined) {
     const seconds = math.floor(ngx.now() - since);
-    lines.push(`degraded: redis has been unreachable for ${seconds} s; known routes are served`);
+    found.push({
+      reason: "store_down",
+      detail: `redis has been unreachable for ${seconds} s; known routes are served`,
+    });
   }
   const watch = watched.watch();
   if (watch.held > 0) {
-    lines.push(
-      `degraded: ${watch.held} of ${watch.held_of} routes are gone from Redis at once and are held; SET switchboard:wiped <unix time> if they were meant to go`,
-    );
+    found.push({
+      reason: "guard_holding",
+      detail: `${watch.held} of ${watch.held_of} routes are gone from Redis at once and are held; SET switchboard:wiped <unix time> if they were meant to go`,
+    });
   }
   if (since === undefined && watch.mode === "none" && watch.reason !== "") {
-    lines.push(`degraded: nobody watches Redis, changes are seen after ttl: ${watch.reason}`);
+    found.push({
+      reason: "unwatched",
+      detail: `nobody watches Redis, changes are seen after ttl: ${watch.reason}`,
+    });
   }
   for (const [name, dict] of pairs(watched.dicts)) {
     if (dict.free_space() < dict.capacity() * SCARCE) {
-      lines.push(`degraded: ${name} is nearly full; make its lua_shared_dict larger`);
+      found.push({
+        reason: "dict_nearly_full",
+        detail: `${name} is nearly full; make its lua_shared_dict larger`,
+      });
     }
   }
-  return lines;
+  return found;
 }
 
 function plain(status: number, body: string): void {
@@ -112,12 +134,16 @@ function healthz(): void {
 
 /** `/readyz`: 200 when requests should come here; 503 with the reasons when not. */
 function readyz(watched: Watched): void {
-  const not_ready = reason_not_ready(watched);
-  if (not_ready !== undefined) {
-    plain(503, `${not_ready}\n`);
+  const trouble = not_ready(watched);
+  if (trouble !== undefined) {
+    plain(503, `${trouble.reason}: ${trouble.detail}\n`);
     return;
   }
-  plain(200, `${table.concat(state_lines(watched), "\n")}\n`);
+  const lines = ["ready"];
+  for (const { detail } of troubles(watched)) {
+    lines.push(`degraded: ${detail}`);
+  }
+  plain(200, `${table.concat(lines, "\n")}\n`);
 }
 
-export { healthz, note_redis, readyz };
+export { healthz, not_ready, note_redis, readyz, troubles };

@@ -94,4 +94,17 @@ function merge(into: Section, from: Section, most: number, rest: string): void {
   }
 }
 
-export { fade, merge };
+/**
+ * Requests a second of a name, as of about the last minute; undefined: it has no row of its own.
+ *
+ * A weight that gains r a second and halves every HALF_LIFE comes to r * HALF_LIFE / ln 2.
+ */
+function rate_of(section: Section, name: string): number | undefined {
+  const row = section.rows.get(name) as number | undefined;
+  if (row === undefined) {
+    return undefined;
+  }
+  return (section.numbers.get(row * NUMBERS_OF_ROW) * math.log(2)) / HALF_LIFE;
+}
+
+export { fade, merge, rate_of };

@@ -77,4 +77,4 @@ function adopt(adopter: Adopter, name: string, stored: Stored, now: number, chec
   return entry;
 }
 
-export { adopt };
+export { adopt, can_expire };

@@ -55,6 +55,7 @@ function encode_options(record: RouteRecord): string {
   text += o.split !== undefined ? ` X${o.split}` : "";
   text += o.split_cookie !== undefined ? ` Y${o.split_cookie}` : "";
   text += o.policy !== undefined ? ` O${encode_texts(o.policy)}` : "";
+  text += o.meta !== undefined ? ` m${encode_texts(o.meta)}` : "";
   return text;
 }
 
@@ -149,6 +150,8 @@ function decode_options(text: string, record: RouteRecord): void {
       o.split_cookie = value;
     } else if (mark === "O") {
       o.policy = decode_texts(value!);
+    } else if (mark === "m") {
+      o.meta = decode_texts(value!);
     } else if (mark === "M") {
       record.marks = decode_texts(value!);
     } else if (mark === "N") {

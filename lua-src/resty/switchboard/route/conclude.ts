@@ -15,6 +15,7 @@ import { Stored } from "./dict";
 import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";
 import { Loaded, Loader } from "./loader";
+import { keep_problems } from "./problems";
 import { Answer, read_route, Source } from "./read";
 import { resolve_instances } from "./resolve";
 
@@ -269,6 +270,7 @@ function conclude(
   for (const problem of record.problems) {
     loader.report(name, problem);
   }
+  keep_problems(loader.dicts, name, began.now, record.problems);
   return $multi(remember(loader, name, began, record, answer.pool_stamp, resolve_again), undefined);
 }
 

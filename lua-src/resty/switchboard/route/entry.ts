@@ -75,6 +75,16 @@ interface Peers {
   takers: number;
 }
 
+/** An address as it stands before a port: nginx takes an IPv6 peer in brackets only. */
+function bracketed(address: string): string {
+  return string.find(address, ":", 1, true)[0] !== undefined ? `[${address}]` : address;
+}
+
+/** `http://10.0.0.5:8080`: what an instance is known by, under one of its addresses. */
+function identity_of(instance: Instance, address: string): string {
+  return `${instance.tls ? "https" : "http"}://${bracketed(address)}:${instance.port}`;
+}
+
 /** Two names that resolve to one address are one instance: it must not get two shares. */
 function add_peer(
   peers: Peers,
@@ -83,9 +93,7 @@ function add_peer(
   named: boolean,
   entry: string | undefined,
 ): void {
-  const scheme = instance.tls ? "https" : "http";
-  const host = string.find(address, ":", 1, true)[0] !== undefined ? `[${address}]` : address;
-  const identity = `${scheme}://${host}:${instance.port}`;
+  const identity = identity_of(instance, address);
   if (peers.identities.has(identity)) {
     return;
   }
@@ -93,8 +101,7 @@ function add_peer(
   const resting = instance.drain || instance.weight === 0;
   peers.takers += resting ? 0 : 1;
   peers.list.push({
-    // nginx takes an IPv6 peer in brackets only.
-    address: host,
+    address: bracketed(address),
     port: instance.port,
     tls: instance.tls,
     entry,
@@ -135,6 +142,35 @@ function all_are_dead(record: RouteRecord): boolean {
   return dead;
 }
 
+/** Seconds at which an instance ends; math.huge: never. */
+function end_of(config: Config, instance: Instance): number {
+  return instance.until !== undefined ? instance.until + config.clock_slack : math.huge;
+}
+
+/** Users of the other routers expect their answer where all are dead; a site of our own does better with a try. */
+function believes_marks(config: Config, record: RouteRecord): boolean {
+  return !all_are_dead(record) || config.schema[0] !== "native";
+}
+
+/**
+ * Why an instance of the record is no peer; undefined: it is one.
+ *
+ * @param expire false while Redis cannot be reached
+ * @param believes what `believes_marks` says
+ */
+function left_out(
+  config: Config,
+  instance: Instance,
+  now: number,
+  expire: boolean,
+  believes: boolean,
+): "lapsed" | "dead" | undefined {
+  if (expire && end_of(config, instance) <= now) {
+    return "lapsed";
+  }
+  return instance.dead === true && believes ? "dead" : undefined;
+}
+
 /**
  * @param text what the record was decoded from
  * @param now Unix seconds
@@ -152,19 +188,18 @@ function compile(
 ): Entry {
   const peers: Peers = { list: [], identities: new LuaSet(), takers: 0 };
   const dead = all_are_dead(record);
-  // Users of the other routers expect their answer; a site of our own does better with a try than with none.
-  const believes = !dead || config.schema[0] !== "native";
+  const believes = believes_marks(config, record);
   let unresolved = false;
   let expires = math.huge;
   let lapsed: Entry["lapsed"] = undefined;
   for (const instance of record.instances) {
-    const ends = instance.until !== undefined ? instance.until + config.clock_slack : math.huge;
+    const ends = end_of(config, instance);
     if (ends > now) {
       expires = math.min(expires, ends);
     } else {
       lapsed = expire ? "dropped" : "kept";
     }
-    if ((ends > now || !expire) && (instance.dead !== true || !believes)) {
+    if (left_out(config, instance, now, expire, believes) === undefined) {
       unresolved = unresolved || (instance.addresses !== undefined && instance.addresses.length === 0);
       add_peers(peers, instance, record.schema);
     }
@@ -239,4 +274,4 @@ function describe(record: RouteRecord): string {
   return words.length > 0 ? table.concat(words, ", ") : "no members";
 }
 
-export { compile, describe };
+export { believes_marks, compile, describe, identity_of, left_out };

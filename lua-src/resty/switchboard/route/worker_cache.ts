@@ -192,4 +192,11 @@ function create(
   };
 }
 
-export { cache_of, create, EVERYTHING, look_at_generation, note_part };
+/** Whether a request for the name would be a hit. Changes nothing. */
+function has_ready(cache: WorkerCache, name: string, now: number): boolean {
+  const slots = cache_of(cache, name);
+  const slot = (slots.young.get(name) ?? slots.old.get(name)) as Slot | undefined;
+  return slot !== undefined && slot.entry.valid && now < slot.check_at;
+}
+
+export { cache_of, create, EVERYTHING, has_ready, look_at_generation, note_part };

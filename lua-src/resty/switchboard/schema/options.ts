@@ -9,6 +9,9 @@ import { parse_split } from "./split";
 const MOST_TRIES = 100;
 /** Seconds. */
 const LONGEST_TIMEOUT = 86400;
+const META = "meta.";
+/** Bytes. */
+const LONGEST_META = 256;
 const STICKY_COOKIE = "switchboard";
 /** What browsers keep at most: 400 days. */
 const LONGEST_MAX_AGE = 400 * 86400;
@@ -103,16 +106,26 @@ function set_policy(options: RouteOptions, name: string, value: string): string 
   return problem;
 }
 
+/** What is only shown. Bounded, because it is kept with the route in every cache. */
+function set_meta(options: RouteOptions, name: string, value: string): string | undefined {
+  if (name.length > LONGEST_META || value.length > LONGEST_META) {
+    return `meta keys and values must have at most ${LONGEST_META} bytes`;
+  }
+  options.meta ??= {};
+  options.meta[name] = value;
+  return undefined;
+}
+
 /** What says where instances come from, and what becomes of a path without any, is each route's own. */
 const NOT_INHERITED = new LuaSet<string>();
-for (const name of ["pool", "fallthrough", "split", "split_cookie"]) {
+for (const name of ["pool", "fallthrough", "split", "split_cookie", "meta"]) {
   NOT_INHERITED.add(name);
 }
 
 /**
  * Sets one option.
  *
- * @returns why it was left out; undefined when it was set, or is only shown (`meta.…`)
+ * @returns why it was left out; undefined when it was set
  */
 function set_option(options: RouteOptions, name: string, value: string): string | undefined {
   if (name === "pool") {
@@ -141,7 +154,9 @@ function set_option(options: RouteOptions, name: string, value: string): string 
     return set_choice(options, name, value);
   } else if (is_policy(name)) {
     return set_policy(options, name, value);
-  } else if (string.sub(name, 1, 5) !== "meta.") {
+  } else if (string.sub(name, 1, META.length) === META) {
+    return set_meta(options, string.sub(name, META.length + 1), value);
+  } else {
     return "unknown option";
   }
   return undefined;

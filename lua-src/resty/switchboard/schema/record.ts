@@ -51,6 +51,8 @@ export interface RouteOptions {
   split_cookie?: string;
   /** What it does with a request beside choosing an instance, as it was written: `schema/policy`. */
   policy?: PolicyTexts;
+  /** `meta.<key>` by key: shown, never interpreted. */
+  meta?: Record<string, string>;
 }
 
 /** A value that was skipped, for the operator. */

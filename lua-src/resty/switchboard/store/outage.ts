@@ -6,14 +6,27 @@
  */
 
 const DOWN_SINCE = "redis_down_since";
+const DOWN_BECAUSE = "redis_down_because";
 
-/** Notes whether Redis answered just now. */
-function note_answer(state: NgxSharedDict, answers: boolean): void {
+/**
+ * Notes whether Redis answered just now.
+ *
+ * @param err why it did not
+ */
+function note_answer(state: NgxSharedDict, answers: boolean, err: string | undefined): void {
   if (answers) {
     state.delete(DOWN_SINCE);
+    state.delete(DOWN_BECAUSE);
   } else {
     state.add(DOWN_SINCE, ngx.now());
+    state.set(DOWN_BECAUSE, err ?? "");
   }
+}
+
+/** Why it does not answer; empty: not known. */
+function down_because(state: NgxSharedDict): string {
+  const [because] = state.get(DOWN_BECAUSE);
+  return (because as string | undefined) ?? "";
 }
 
 /** ngx.now() of the first unanswered question; undefined while Redis answers. */
@@ -22,4 +35,4 @@ function down_since(state: NgxSharedDict): number | undefined {
   return since as number | undefined;
 }
 
-export { down_since, note_answer };
+export { down_because, down_since, note_answer };

@@ -1,0 +1,268 @@
+/** The admin server: what it tells, whom it lets in, and what it makes of garbage. */
+
+import { strict as assert } from "node:assert";
+import { describe, it } from "node:test";
+import { eventually } from "./support/eventually.ts";
+import { ask, sendRaw, statusOf, type Answer, type Question } from "./support/http-client.ts";
+import { freePort } from "./support/ports.ts";
+import { useStage } from "./support/stage.ts";
+import { deadPort } from "./support/troubled-backends.ts";
+
+type Json = Record<string, unknown>;
+
+interface Instance {
+  address: string;
+  state: string;
+  weight: number;
+  in_flight: number;
+  zone?: string;
+  ejected_until?: number;
+  ejected_why?: string;
+}
+
+interface Route {
+  name: string;
+  schema: string;
+  version: string;
+  age: number;
+  state: string;
+  cache: string;
+  instances: Instance[];
+  problems: number;
+}
+
+interface Routes {
+  total: number;
+  known: number;
+  next: string | null;
+  routes: Route[];
+}
+
+/** An admin server beside the router's own; its port is the same after a restart of a container. */
+async function adminServer(address = "127.0.0.1"): Promise<{ port: number; http: string }> {
+  const port = await freePort();
+  return { port, http: `server { listen ${address}:${port}; include switchboard/admin.conf; }` };
+}
+
+/** Asks an admin server; every answer must be JSON. */
+async function tell(
+  port: number,
+  path: string,
+  question: Partial<Question> = {},
+): Promise<[number, Json, Answer]> {
+  const answer = await ask(port, { host: "admin", path, ...question });
+  assert.match(String(answer.headers["content-type"]), /^application\/json/, `${path}: ${answer.body}`);
+  return [answer.status, JSON.parse(answer.body) as Json, answer];
+}
+
+async function told<T>(port: number, path: string): Promise<T> {
+  const [status, body] = await tell(port, path);
+  assert.equal(status, 200, `${path}: ${JSON.stringify(body)}`);
+  return body as T;
+}
+
+const open = await adminServer();
+
+describe("the admin server", () => {
+  const stage = useStage({
+    workers: 1,
+    http: open.http,
+    environment: { SWITCHBOARD_CONNECT_TIMEOUT: "200ms" },
+  });
+
+  it("tells a route with its instances, options, keys and what was skipped", async () => {
+    const [a, b] = [await stage.backend("a"), await stage.backend("b")];
+    const host = await stage.serve("told.test", a);
+    const { client } = stage.redis;
+    await client.sadd(
+      `backends:${host}`,
+      `${b.at}?weight=3&zone=z1`,
+      "10.0.0.1:80?drain=1",
+      "not an instance",
+    );
+    await client.hset(`route:${host}`, { tries: "2", "meta.owner": "web", balance: "nonsense", hsts: "on" });
+    await stage.router.echo({ host });
+
+    const route = await told<Route & Json>(open.port, `/routes/${host}`);
+
+    assert.equal(route.name, host);
+    assert.deepEqual([route.schema, route.state, route.cache, route.problems], ["native", "ok", "worker", 2]);
+    assert.match(route.version, /^[0-9a-f]{12}$/);
+    assert.ok(route.age >= 0 && route.age < 60);
+    const byAddress = new Map(route.instances.map((each) => [each.address, each]));
+    assert.deepEqual(byAddress.get(a.at), { address: a.at, state: "up", weight: 1, in_flight: 0 });
+    assert.deepEqual(byAddress.get(b.at), {
+      address: b.at,
+      state: "up",
+      weight: 3,
+      in_flight: 0,
+      zone: "z1",
+    });
+    assert.equal(byAddress.get("10.0.0.1:80")?.state, "draining");
+    assert.deepEqual(
+      [route.options, route.policy, route.meta],
+      [{ tries: 2 }, { hsts: "on" }, { owner: "web" }],
+    );
+    assert.deepEqual(route.source_keys, [
+      `instances:${host}`,
+      `route:${host}`,
+      `paths:${host}`,
+      `backends:${host}`,
+    ]);
+    const skipped = (route.skipped as Json[])
+      .map((each) => `${String(each.key)} ${String(each.value)}`)
+      .sort();
+    assert.deepEqual(skipped, [`backends:${host} not an instance`, `route:${host} balance nonsense`]);
+    assert.deepEqual([route.split, route.paths], [[], []]);
+
+    // What is put right is no longer told.
+    await client.multi().srem(`backends:${host}`, "not an instance").hdel(`route:${host}`, "balance").exec();
+    await eventually("nothing is skipped", async () =>
+      assert.equal((await told<Route>(open.port, `/routes/${host}`)).problems, 0),
+    );
+  });
+
+  it("tells routes with a path, a wildcard and a split by their names", async () => {
+    const a = await stage.backend("a");
+    const { client } = stage.redis;
+    await client.sadd("paths:way.test", "/api/v1");
+    await stage.serve("way.test", a);
+    await client.sadd("backends:way.test/api/v1", a.at);
+    await client.sadd("backends:*.wild.test", a.at);
+    await client.sadd("backends:@one", a.at);
+    await client.hset("route:cut.test", "split", "@one=1,@two=0");
+    await stage.router.echo({ host: "way.test", path: "/api/v1/x" });
+    await stage.router.echo({ host: "x.wild.test" });
+    await stage.router.echo({ host: "cut.test" });
+
+    for (const name of ["way.test/api/v1", "*.wild.test", "%2A.wild.test", "cut.test%23%40one"]) {
+      assert.equal((await told<Route>(open.port, `/routes/${name}`)).name, decodeURIComponent(name));
+    }
+    assert.deepEqual((await told<Json>(open.port, "/routes/way.test")).paths, ["/api/v1"]);
+    const cut = await told<Route & Json>(open.port, "/routes/cut.test");
+    assert.equal(cut.state, "ok");
+    assert.deepEqual(cut.split, [
+      { pool: "@one", share: 1, route: "cut.test#@one" },
+      { pool: "@two", share: 0, route: "cut.test#@two" },
+    ]);
+  });
+
+  it("lists routes in pages, by part of the name, by state and by meta", async () => {
+    const a = await stage.backend("a");
+    const dead = await deadPort();
+    const { client } = stage.redis;
+    const names: string[] = [];
+    for (let i = 0; i < 25; i += 1) {
+      names.push(await stage.serve(`listed-${String(i).padStart(2, "0")}.test`, a));
+    }
+    await client.hset("route:listed-07.test", { "meta.team": "a b" });
+    await client.sadd("backends:listed-08.test", dead);
+    await client.del("backends:listed-09.test");
+    await client.sadd("backends:listed-09.test", "-");
+    for (const host of names) {
+      await stage.router.ask({ host });
+    }
+    const seen: string[] = [];
+    let next: string | null = "";
+    while (next !== null) {
+      const page: Routes = await told(
+        open.port,
+        `/routes?q=listed-&limit=10&after=${encodeURIComponent(next)}`,
+      );
+      assert.equal(page.total, 25);
+      assert.ok(page.known >= 25 && page.routes.length <= 10);
+      seen.push(...page.routes.map((each) => each.name));
+      next = page.next;
+    }
+    assert.deepEqual(seen, names);
+
+    const only = async (query: string): Promise<string[]> =>
+      (await told<Routes>(open.port, `/routes?q=listed-&${query}`)).routes.map((each) => each.name);
+    assert.deepEqual(await only("meta.team=a+b"), ["listed-07.test"]);
+    assert.deepEqual(await only("meta.team=b"), []);
+    assert.deepEqual(await only("state=empty"), ["listed-09.test"]);
+    await eventually("one is ejected", async () => {
+      await stage.router.ask({ host: "listed-08.test" });
+      const { routes } = await told<Routes>(open.port, "/routes?q=listed-&state=ejected");
+      assert.deepEqual(
+        routes.map((each) => each.name),
+        ["listed-08.test"],
+      );
+      const out = routes[0]!.instances.find((each) => each.address === dead)!;
+      assert.deepEqual(
+        [routes[0]!.state, out.state, out.ejected_why],
+        ["degraded", "ejected", "connect_failed"],
+      );
+      assert.ok(Math.abs(out.ejected_until! - Date.now() / 1000) < 60);
+    });
+    assert.equal((await only("state=ok")).length, 23);
+  });
+
+  it("tells of an instance in which routes it stands, and how the node does", async () => {
+    const a = await stage.backend("lonely");
+    for (const host of ["first-of-it.test", "second-of-it.test"]) {
+      await stage.router.echo({ host: await stage.serve(host, a) });
+    }
+    for (const address of [a.at, `http://${a.at}`]) {
+      const instance = await told<Json>(open.port, `/instances/${address}`);
+      assert.deepEqual([instance.address, instance.state, instance.routes_total], [a.at, "up", 2]);
+      assert.deepEqual(instance.routes, ["first-of-it.test", "second-of-it.test"]);
+    }
+    const status = await told<Json>(open.port, "/status");
+    assert.deepEqual([status.worker, status.workers, status.draining], [0, 1, false]);
+    assert.deepEqual(status.store, { state: "up", reason: "", down_for: 0 });
+    assert.equal((status.watch as Json).mode, "tracking");
+    assert.deepEqual(status.guard, { held: 0, of: 0 });
+    const dicts = Object.entries(status.dicts as Record<string, { capacity: number; free: number }>);
+    assert.equal(dicts.length, 5);
+    assert.ok(dicts.every(([, { capacity, free }]) => capacity > 0 && free > 0 && free <= capacity));
+    assert.deepEqual(await told(open.port, "/healthz"), { ok: true });
+    assert.deepEqual(await told(open.port, "/readyz"), {
+      ready: true,
+      state: "ready",
+      store_down_for: 0,
+      reasons: [],
+    });
+    assert.ok(Array.isArray((await told<Json>(open.port, "/events")).events));
+    const metrics = await ask(open.port, { host: "admin", path: "/metrics" });
+    assert.match(metrics.body, /switchboard_route_requests_total\{route="first-of-it\.test"/);
+  });
+
+  it("answers garbage in JSON, with the right status and no effect", async () => {
+    const statuses: [number, string, Partial<Question>?][] = [
+      [404, "/nothing"],
+      [404, "/"],
+      [404, "/routes/unknown-to-it.test"],
+      [400, "/routes/%00"],
+      [404, "/routes/%ff%3Cscript%3E"],
+      [404, "/routesx"],
+      [404, "/instances/10.9.9.9:9"],
+      [400, "/../../etc/passwd"],
+      [400, "/ui/../../../etc/passwd"],
+      [404, "/ui/%2e%2e/etc/passwd"],
+      [400, "/instances/nobody"],
+      [400, "/instances/10.0.0.1:99999"],
+      [400, "/routes?limit=0"],
+      [400, "/routes?limit=1001"],
+      [400, "/routes?limit=x"],
+      [400, "/routes?state=unheard"],
+      [400, "/routes?colour=red"],
+      [414, `/routes?q=${"x".repeat(5000)}`],
+      [414, `/routes?${"q=1&".repeat(200)}`],
+      [414, `/routes?q=${"x".repeat(20000)}`],
+      [405, "/routes", { method: "DELETE" }],
+      [405, "/status", { method: "POST" }],
+      [405, "/healthz", { method: "PUT" }],
+      [413, "/status", { method: "POST", body: "x".repeat(5000) }],
+    ];
+    for (const [status, path, question] of statuses) {
+      const [got, body] = await tell(open.port, path, question);
+      assert.equal(got, status, `${path.slice(0, 80)}: ${JSON.stringify(body)}`);
+      assert.equal(typeof body.error, "string");
+    }
+    const bytes = await sendRaw(open.port, "GET /status HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n");
+    assert.equal(statusOf(bytes), 400);
+    assert.match(bytes, /\{"detail":.*"error":"bad_request"\}/);
+    assert.equal((await ask(open.port, { host: "admin", path: "/status", method: "HEAD" })).body, "");
+  });
+});

@@ -1,0 +1,79 @@
+/** The instances of a stored route, as they are shown. */
+
+import { known_state } from "../balance/instances";
+import { ejection_of } from "../health/verdict";
+import { Adopter, can_expire } from "../route/adopt";
+import { Stored } from "../route/dict";
+import { believes_marks, identity_of, left_out } from "../route/entry";
+import { Instance, RouteRecord } from "../schema/record";
+import { short_of } from "./address";
+
+export interface Member {
+  address: string;
+  /** What the platform wrote, where it is a DNS name. */
+  name?: string;
+  state: "up" | "ejected" | "draining" | "backup";
+  weight: number;
+  /** Requests of this worker that run there. */
+  in_flight: number;
+  zone?: string;
+  id?: string;
+  /** Unix seconds. */
+  ejected_until?: number;
+  ejected_why?: string;
+  /** Peak-weighted seconds, where the route balances by them. */
+  latency?: number;
+}
+
+function state_of_member(instance: Instance, is_out: boolean): Member["state"] {
+  if (is_out) {
+    return "ejected";
+  }
+  if (instance.drain || instance.weight === 0) {
+    return "draining";
+  }
+  return instance.backup === true ? "backup" : "up";
+}
+
+/** One instance under one of its addresses. */
+function member_of(state: NgxSharedDict, instance: Instance, address: string): Member {
+  const identity = identity_of(instance, address);
+  const known = known_state(identity);
+  const ejection = ejection_of(state, identity);
+  const is_out = ejection !== undefined || known?.usable === false;
+  return {
+    address: short_of(identity),
+    name: instance.addresses !== undefined ? `${instance.host}:${instance.port}` : undefined,
+    state: state_of_member(instance, is_out),
+    weight: instance.weight,
+    in_flight: known !== undefined ? known.in_flight : 0,
+    zone: instance.zone,
+    id: instance.id,
+    ejected_until: ejection?.until,
+    ejected_why: ejection?.reason,
+    latency: known !== undefined && known.measured_at > 0 ? known.latency : undefined,
+  };
+}
+
+/** The instances that count, each under each of its addresses once. */
+function members_of(adopter: Adopter, stored: Stored, record: RouteRecord): Member[] {
+  const now = ngx.now();
+  const expire = can_expire(adopter, stored);
+  const believes = believes_marks(adopter.config, record);
+  const seen = new LuaSet<string>();
+  const found: Member[] = [];
+  for (const instance of record.instances) {
+    if (left_out(adopter.config, instance, now, expire, believes) === undefined) {
+      for (const address of instance.addresses ?? [instance.host]) {
+        const member = member_of(adopter.dicts.state, instance, address);
+        if (!seen.has(member.address)) {
+          seen.add(member.address);
+          found.push(member);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+export { members_of };

@@ -1,0 +1,81 @@
+/** How the node does: `/status`, `/healthz`, `/readyz`. */
+
+import { list_out } from "../health/ward";
+import { not_ready, troubles, Trouble, Watched } from "../observe/health";
+import { down_because, down_since } from "../store/outage";
+import { short_of } from "./address";
+import { Admin } from "./context";
+import { as_list, List } from "./json";
+import { given, Given, send } from "./reply";
+
+function store_of(state: NgxSharedDict): object {
+  const since = down_since(state);
+  return {
+    state: since === undefined ? "up" : "down",
+    reason: since === undefined ? "" : down_because(state),
+    down_for: since === undefined ? 0 : math.max(0, ngx.now() - since),
+  };
+}
+
+function dicts_of(watched: Watched): object {
+  const found: Record<string, object> = {};
+  for (const [name, dict] of pairs(watched.dicts)) {
+    found[name] = { capacity: dict.capacity(), free: dict.free_space() };
+  }
+  return found;
+}
+
+/** Who is out, first who is back first. */
+function ejections(): List {
+  const found: { address: string; until: number; why: string }[] = [];
+  for (const { identity, ejection } of list_out()) {
+    // Its time is over for one whose ejection is gone; it waits for its trial.
+    found.push({
+      address: short_of(identity),
+      until: ejection?.until ?? ngx.now(),
+      why: ejection?.reason ?? "on trial",
+    });
+  }
+  table.sort(found, (a, b) => (a.until === b.until ? a.address < b.address : a.until < b.until));
+  return as_list(found);
+}
+
+/** `GET /status` */
+function status(admin: Admin): Given {
+  const { watched } = admin;
+  const watch = watched.watch();
+  return given({
+    version: admin.version,
+    worker: ngx.worker.id() ?? 0,
+    workers: ngx.worker.count(),
+    store: store_of(watched.state),
+    watch: { mode: watch.mode, reason: watch.reason, lag: watch.lag },
+    guard: { held: watch.held, of: watch.held_of },
+    complete: watch.complete,
+    dicts: dicts_of(watched),
+    ejections: ejections(),
+    draining: not_ready(watched)?.reason === "draining",
+  });
+}
+
+/** `GET /healthz` */
+function healthz(): Given {
+  return given({ ok: true });
+}
+
+/** `GET /readyz`: 503 with what stands against it; 200 with what is not well. */
+function readyz(admin: Admin): void {
+  const { watched } = admin;
+  const against = not_ready(watched);
+  const reasons: Trouble[] = against !== undefined ? [against] : troubles(watched);
+  const well = reasons.length === 0 ? "ready" : "degraded";
+  const since = down_since(watched.state);
+  send(against === undefined ? 200 : 503, {
+    ready: against === undefined,
+    state: against === undefined ? well : "not_ready",
+    store_down_for: since === undefined ? 0 : math.max(0, ngx.now() - since),
+    reasons: as_list(reasons),
+  });
+}
+
+export { healthz, readyz, status };
