@@ -7,6 +7,7 @@ import { Cidr, parse_cidr } from "../net/address";
 import { Nameserver, parse_nameserver } from "../net/nameserver";
 import { parse_listen } from "./admin";
 import { parse_balance } from "./balance";
+import { parse_key_format, parse_key_prefix } from "./key_format";
 import { parse_redis_url } from "./redis_url";
 import { parse_boolean, parse_count, Parsed, parse_list, parse_text, parse_time } from "./grammar";
 
@@ -114,35 +115,6 @@ function parse_share(value: unknown): Parsed<number> {
     return $multi(undefined, "must be a share from 1% to 100%");
   }
   return $multi(share / 100, undefined);
-}
-
-function occurrences(text: string, word: string): number {
-  let found = 0;
-  let [at] = string.find(text, word, 1, true);
-  while (at !== undefined) {
-    found += 1;
-    [at] = string.find(text, word, at + 1, true);
-  }
-  return found;
-}
-
-function parse_key_format(value: unknown): Parsed<string> {
-  const [format] = parse_text(value);
-  if (format === undefined || occurrences(format, "{kind}") !== 1 || occurrences(format, "{name}") !== 1) {
-    return $multi(
-      undefined,
-      "must contain {kind} and {name} once each and no blanks, such as {kind}:{name} or sb:{kind}:{{name}}",
-    );
-  }
-  return $multi(format, undefined);
-}
-
-function parse_key_prefix(value: unknown): Parsed<string> {
-  const [prefix] = parse_text(value);
-  if (prefix === undefined || occurrences(prefix, "{kind}") + occurrences(prefix, "{name}") > 0) {
-    return $multi(undefined, "must be a text without blanks, {kind} and {name}, such as sb:");
-  }
-  return $multi(prefix, undefined);
 }
 
 const SCHEMAS = ["native", "hipache", "planb", "dinp"];
