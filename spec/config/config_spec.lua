@@ -58,10 +58,24 @@ describe("the options", function()
       connect_timeout = 3, send_timeout = 60, read_timeout = 60, websocket_timeout = 3600, keepalive_idle = 4,
       keepalive_requests = 1000, trusted_proxies = {}, deny_instances = {}, nameservers = {}, dns_timeout = 0.5,
       error_body = true, worker_cache = 10000, observe = "on", debug_token = "", eject = "failures", schema = { "native" }, legacy_prefix = "", dead_ttl = 30,
+      admin_listen = "127.0.0.1:8081", admin_token = "",
     }
     assert.equal("redis://127.0.0.1:6379", config.redis_url.label)
     config.redis_url = nil
     assert.same(expected, config)
+  end)
+
+  it("let other machines reach the admin server with a token alone", function()
+    for _, listen in ipairs({ "8081", "0.0.0.0:8081", "[::]:8081", "10.0.0.1:8081", "[fd00::1]:8081" }) do
+      assert.truthy(refusal({ admin_listen = listen }):find("admin_listen \"" .. listen .. "\" is reached from other machines: set admin_token too", 1, true))
+      assert.equal(listen, read_config({ admin_listen = listen, admin_token = "s3cret" }, 2).admin_listen)
+    end
+    for _, listen in ipairs({ "127.0.0.1:8081", "127.1.2.3:80", "[::1]:8081" }) do
+      assert.equal(listen, read_config({ admin_listen = listen }, 2).admin_listen)
+    end
+    for _, wrong in ipairs({ "", "x", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:8081", "[127.0.0.1]:8081", "localhost:8081", "8081;" }) do
+      assert.truthy(refusal({ admin_listen = wrong }):find("admin_listen must be a port, address:port or [address]:port", 1, true), wrong)
+    end
   end)
 
   it("all take their own defaults and have a line that says what they are for", function()
