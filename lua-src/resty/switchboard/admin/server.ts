@@ -1,12 +1,14 @@
 /** The admin server: which endpoint has a request, and who may ask it. */
 
 import { Admin, Asked } from "./context";
+import { explain } from "./explain";
 import { instance } from "./instance";
 import { parse_query } from "./query";
 import { Given, refused, Refused, send, send_refusal } from "./reply";
 import { route } from "./route";
 import { routes } from "./routes";
 import { healthz, readyz, status } from "./status";
+import { decode_path } from "./supposed";
 import { refusal } from "./token";
 
 /** A page that writes itself, such as `/metrics`. */
@@ -16,6 +18,7 @@ const ENDPOINTS: Record<string, ((this: void, admin: Admin, asked: Asked) => Giv
   "/healthz": healthz,
   "/status": status,
   "/routes": routes,
+  "/explain": explain,
 };
 
 /** What stands behind a path that begins with this. */
@@ -44,7 +47,7 @@ function read_request(): LuaMultiReturn<[Asked, undefined] | [undefined, Refused
   if (query === undefined) {
     return refused(414, "query_too_long", "a query may have 4096 bytes and 100 parameters");
   }
-  return $multi({ method: ngx.req.get_method(), path: ngx.unescape_uri(path!), query }, undefined);
+  return $multi({ method: ngx.req.get_method(), path: decode_path(path!), query }, undefined);
 }
 
 function refuse(refused_because: Refused): void {

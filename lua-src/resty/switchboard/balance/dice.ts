@@ -29,9 +29,18 @@ function seed(value: number): void {
   }
 }
 
+/** Where the sequence stands, to return to it by `put_back`. */
+function standing(): number {
+  return dice.state;
+}
+
+function put_back(state: number): void {
+  dice.state = state;
+}
+
 /** Different in every worker and after every start. */
 function seed_by_worker(): void {
   seed(ngx.crc32_short(`${ngx.worker.pid()} ${ngx.now()} ${ngx.worker.id() ?? 0}`) | 0);
 }
 
-export { seed, seed_by_worker, throw_below };
+export { put_back, seed, seed_by_worker, standing, throw_below };

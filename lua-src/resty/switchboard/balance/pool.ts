@@ -188,11 +188,19 @@ function create(peers: Peer[], balancing: Balancing, start: number, now: number)
   return pool;
 }
 
-function pick_slowly(pool: Pool, key: number, tried: Peer[]): Peer {
+/** Decides anew who may be picked, where that may have changed since it was decided last. */
+function refresh(pool: Pool): void {
+  if (pool.seen === usability.version) {
+    return;
+  }
   const now = ngx.now();
   if (pool.version !== usability.version || pool.tick !== now) {
     look(pool, pool.picker, pool.picker.position, now);
   }
+}
+
+function pick_slowly(pool: Pool, key: number, tried: Peer[]): Peer {
+  refresh(pool);
   const peer = pool.picker.pick(pool.picker, key, tried);
   const settled = pool.settled;
   if (settled === undefined || peer.share >= 1) {
@@ -262,4 +270,4 @@ function pick_untried(pool: Pool, key: number, tried: Peer[]): Peer | undefined 
   );
 }
 
-export { create, pick, pick_untried };
+export { create, pick, pick_untried, refresh };

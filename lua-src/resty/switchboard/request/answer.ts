@@ -125,6 +125,11 @@ function meaning_of(config: Config, reason: Reason): Meaning {
   return OTHER_STATUSES[config.schema[0]!][reason] ?? MEANINGS[reason];
 }
 
+/** The status that a client gets with a reason. */
+function status_of(config: Config, reason: Reason): number {
+  return meaning_of(config, reason).status;
+}
+
 function wants_html(accept: string | undefined): boolean {
   return accept !== undefined && string.find(accept, "text/html", 1, true)[0] !== undefined;
 }
@@ -207,4 +212,4 @@ function explain_failure(config: Config, reason: Reason): void {
   send(config, reason, "");
 }
 
-export { count_refusal, explain_failure, name_reason, refuse, refuse_for_now };
+export { count_refusal, explain_failure, name_reason, refuse, refuse_for_now, status_of };

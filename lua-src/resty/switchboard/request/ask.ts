@@ -44,6 +44,7 @@ function corrected_host(host: string, header: string): string | undefined {
   return host;
 }
 
+/** The name that a host is looked up by; undefined: no site can have it. */
 function name_of(asked: string, header: string, ports: boolean): string | undefined {
   const name = normalise(asked);
   return name !== undefined && ports ? (with_port(name, header) ?? name) : name;
@@ -84,4 +85,4 @@ function read_ask(asks: Asks, key: string, ports: boolean): Ask {
   return ask;
 }
 
-export { create as create_asks, read_ask };
+export { create as create_asks, name_of, read_ask };

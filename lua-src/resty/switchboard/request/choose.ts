@@ -3,9 +3,10 @@
 import { throw_below } from "../balance/dice";
 import { note_answer, note_failure } from "../balance/latency";
 import { Peer } from "../balance/peer";
-import { pick, pick_untried } from "../balance/pool";
+import { pick, pick_untried, Pool } from "../balance/pool";
 import { Sticky } from "../balance/sticky";
 import { Choice } from "../route/balancing";
+import { Vars } from "./find";
 import { came_by_tls } from "./forwarded";
 import { of_last_try } from "./last_try";
 import { RequestState } from "./state";
@@ -22,10 +23,14 @@ function key_of(text: string | undefined): number {
   return text !== undefined && text !== "" ? ngx.crc32_short(text) : throw_below(ANY_KEY);
 }
 
-/** The instance that the request's cookie means. */
-function of_cookie(choice: Choice): Peer | undefined {
+/**
+ * The instance that the request's cookie means.
+ *
+ * @param vars of the request
+ */
+function of_cookie(choice: Choice, vars: Vars): Peer | undefined {
   const sticky = choice.sticky;
-  const value = sticky !== undefined ? ngx.var[sticky.variable] : undefined;
+  const value = sticky !== undefined ? vars[sticky.variable] : undefined;
   return value !== undefined ? sticky!.peers.get(value) : undefined;
 }
 
@@ -61,24 +66,36 @@ function withdraw_cookie(choice: Choice): void {
 }
 
 /**
+ * The instance that a request has: that of its cookie, or that of the algorithm.
+ *
+ * @param vars of the request
+ * @returns undefined: all instances rest, and it has the cookie of none; and whether the cookie decided
+ */
+function prefer(
+  pool: Pool | undefined,
+  choice: Choice,
+  vars: Vars,
+): LuaMultiReturn<[Peer | undefined, boolean]> {
+  const kept = choice.sticky !== undefined ? of_cookie(choice, vars) : undefined;
+  if (kept !== undefined && (kept.state.usable || pool === undefined)) {
+    return $multi(kept, true);
+  }
+  if (pool === undefined) {
+    return $multi(undefined, false);
+  }
+  const variable = choice.variable;
+  return $multi(pick(pool, variable !== undefined ? key_of(vars[variable]) : 0, NONE), false);
+}
+
+/**
  * Where the request goes first; undefined: all instances rest, and it has the cookie of none.
  *
  * Called only for entries with a `choice`; the others' pool is asked straight.
  */
 function choose(state: RequestState, choice: Choice): Peer | undefined {
-  const pool = state.entry.pool;
-  const sticky = choice.sticky;
-  const kept = sticky !== undefined ? of_cookie(choice) : undefined;
-  if (kept !== undefined && (kept.state.usable || pool === undefined)) {
-    return kept;
-  }
-  if (pool === undefined) {
-    return undefined;
-  }
-  const variable = choice.variable;
-  const peer = pick(pool, variable !== undefined ? key_of(ngx.var[variable]) : 0, NONE);
-  if (sticky !== undefined) {
-    set_cookie(sticky, peer);
+  const [peer, by_cookie] = prefer(state.entry.pool, choice, ngx.var as Vars);
+  if (peer !== undefined && !by_cookie && choice.sticky !== undefined) {
+    set_cookie(choice.sticky, peer);
   }
   return peer;
 }
@@ -100,8 +117,8 @@ function choose_again(state: RequestState): Peer | undefined {
 }
 
 /** Whether a route that refuses others takes this request: its cookie means an instance that rests. */
-function is_kept(choice: Choice | undefined): boolean {
-  return choice !== undefined && of_cookie(choice) !== undefined;
+function is_kept(choice: Choice | undefined, vars: Vars): boolean {
+  return choice !== undefined && of_cookie(choice, vars) !== undefined;
 }
 
 /** Hears that a try failed and another may follow. */
@@ -133,4 +150,4 @@ function hear_end(state: RequestState, choice: Choice): void {
   }
 }
 
-export { choose, choose_again, hear_end, hear_failure, is_kept, withdraw_cookie };
+export { choose, choose_again, hear_end, hear_failure, is_kept, prefer, withdraw_cookie };

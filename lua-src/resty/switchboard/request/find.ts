@@ -2,10 +2,15 @@
 
 import { count } from "../observe/counters";
 import { Entry } from "../route/entry";
-import { find, Found, Lookup } from "../route/lookup";
+import { find, Found, Lookup, Refusal } from "../route/lookup";
 import { match, PathNode } from "../route/path";
 import { Arm, Split, take_turn } from "../route/split";
 import { came_by_tls } from "./forwarded";
+
+/** nginx's variables of a request. */
+export type Vars = Record<string, string | undefined>;
+
+type Sought = LuaMultiReturn<[Entry | undefined, Arm | undefined, Refusal | undefined, string | undefined]>;
 
 /**
  * The route of a path within a host.
@@ -33,10 +38,36 @@ function keep_client(split: Split, arm: Arm): void {
   header["Set-Cookie"] = `${split.cookie}=${arm.mark}; Path=/; HttpOnly; SameSite=Lax${secure}`;
 }
 
-/** The arm that the client's cookie means. */
-function kept_arm(split: Split): Arm | undefined {
-  const mark = split.cookie !== undefined ? ngx.var[`cookie_${split.cookie}`] : undefined;
+/**
+ * The arm that the client's cookie means.
+ *
+ * @param vars of the request
+ */
+function kept_arm(split: Split, vars: Vars): Arm | undefined {
+  const mark = split.cookie !== undefined ? vars[`cookie_${split.cookie}`] : undefined;
   return mark !== undefined ? (split.by_mark.get(mark) as Arm | undefined) : undefined;
+}
+
+/**
+ * The first of the arms that has a usable instance: the one that the client is kept at, then those whose turn it is.
+ *
+ * @param passed takes the arms that had none
+ * @returns its route, and which it is; nil without a reason: none has
+ */
+function seek_arm(lookup: Lookup, split: Split, kept: Arm | undefined, passed: Arm[]): Sought {
+  let arm = kept ?? take_turn(split, passed);
+  while (arm !== undefined) {
+    const [entry, reason, detail] = find(lookup, arm.name);
+    if (entry !== undefined && entry.refusal === undefined) {
+      return $multi(entry, arm, undefined, undefined);
+    }
+    if (entry === undefined && reason === "store_unreachable" && passed.length === split.arms.length - 1) {
+      return $multi(undefined, undefined, reason, detail);
+    }
+    passed.push(arm);
+    arm = take_turn(split, passed);
+  }
+  return $multi(undefined, undefined, undefined, undefined);
 }
 
 /**
@@ -45,22 +76,19 @@ function kept_arm(split: Split): Arm | undefined {
  */
 function find_arm(lookup: Lookup, whole: Entry, split: Split): Found {
   const passed: Arm[] = [];
-  const kept = kept_arm(split);
-  let arm = kept ?? take_turn(split, passed);
-  while (arm !== undefined) {
-    const [entry, reason, detail] = find(lookup, arm.name);
-    if (entry !== undefined && entry.refusal === undefined) {
-      if (split.cookie !== undefined && arm !== kept) {
-        keep_client(split, arm);
-      }
-      return $multi(entry, undefined, undefined);
+  const kept = kept_arm(split, ngx.var as Vars);
+  const [entry, arm, reason, detail] = seek_arm(lookup, split, kept, passed);
+  if (passed.length > 0) {
+    count("switchboard_split_passed_total", passed.length);
+  }
+  if (entry !== undefined) {
+    if (split.cookie !== undefined && arm !== kept) {
+      keep_client(split, arm!);
     }
-    if (entry === undefined && reason === "store_unreachable" && passed.length === split.arms.length - 1) {
-      return $multi(undefined, reason, detail);
-    }
-    count("switchboard_split_passed_total", 1);
-    passed.push(arm);
-    arm = take_turn(split, passed);
+    return $multi(entry, undefined, undefined);
+  }
+  if (reason !== undefined) {
+    return $multi(undefined, reason, detail);
   }
   return $multi(whole, undefined, undefined);
 }
@@ -100,4 +128,4 @@ function find_route(lookup: Lookup, name: string): Found {
   return $multi(host, undefined, undefined);
 }
 
-export { find_arm, find_route };
+export { find_arm, find_below, find_route, kept_arm, seek_arm };

@@ -21,15 +21,15 @@ function has_unmeasured_body(vars: Vars): boolean {
   if (vars.http_transfer_encoding !== undefined) {
     return true;
   }
-  const method = ngx.req.get_method();
+  const method = vars.request_method;
   const has_body = method === "POST" || method === "PUT" || method === "PATCH";
   // HTTP/2 and 3 frame bodies themselves.
-  return has_body && (ngx.req.http_version() ?? 0) >= 2;
+  return has_body && string.sub(vars.server_protocol ?? "", 1, 6) !== "HTTP/1";
 }
 
 /** Nobody but trusted proxies can say other than nginx how a client came, and its variable costs least. */
-function is_secure(behind_proxies: boolean): boolean {
-  return behind_proxies ? came_by_tls() : ngx.var.scheme === "https";
+function is_secure(behind_proxies: boolean, vars: Vars): boolean {
+  return behind_proxies ? came_by_tls() : vars.scheme === "https";
 }
 
 function refusal_by_body(most: number, vars: Vars): PolicyReason | undefined {
@@ -45,9 +45,13 @@ function refusal_by_body(most: number, vars: Vars): PolicyReason | undefined {
  * came, is theirs to say.
  *
  * @param behind_proxies there are trusted proxies
+ * @param vars of the request
  */
-function refusal_of(policy: Policy, behind_proxies: boolean): PolicyReason | "to_https" | undefined {
-  const vars = ngx.var as Vars;
+function refusal_of(
+  policy: Policy,
+  behind_proxies: boolean,
+  vars: Vars,
+): PolicyReason | "to_https" | undefined {
   const gate = policy.gate;
   if (gate !== undefined) {
     const client = (behind_proxies ? vars.switchboard_client : vars.remote_addr) ?? "";
@@ -55,7 +59,7 @@ function refusal_of(policy: Policy, behind_proxies: boolean): PolicyReason | "to
       return "forbidden";
     }
   }
-  if (policy.https_redirect && !is_secure(behind_proxies)) {
+  if (policy.https_redirect && !is_secure(behind_proxies, vars)) {
     return "to_https";
   }
   if (policy.maintenance !== undefined) {
@@ -67,11 +71,10 @@ function refusal_of(policy: Policy, behind_proxies: boolean): PolicyReason | "to
 /** Sends the client to the same place by TLS: 301, or where a body must not get lost 308. */
 function send_to_https(): void {
   const vars = ngx.var as Vars;
-  ngx.redirect(`https://${vars.host}${vars.request_uri}`, status_of_redirect());
+  ngx.redirect(`https://${vars.host}${vars.request_uri}`, status_of_redirect(ngx.req.get_method()));
 }
 
-function status_of_redirect(): number {
-  const method = ngx.req.get_method();
+function status_of_redirect(method: string): number {
   return method === "GET" || method === "HEAD" ? 301 : 308;
 }
 
@@ -125,7 +128,7 @@ function strip(prefix: string, vars: Vars): void {
 /** What the app gets to see. Once per request, after everything that could refuse it. */
 function prepare(policy: Policy, behind_proxies: boolean): void {
   const vars = ngx.var as Vars;
-  if (policy.hsts !== undefined && is_secure(behind_proxies)) {
+  if (policy.hsts !== undefined && is_secure(behind_proxies, vars)) {
     (ngx.header as Headers)["Strict-Transport-Security"] = policy.hsts;
   }
   if (policy.host !== undefined) {

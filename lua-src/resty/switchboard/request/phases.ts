@@ -93,7 +93,7 @@ function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared:
   if (router.listens_to_proxies) {
     tell_the_way(router.config, ask);
   }
-  const refused = refusal_of(policy, router.listens_to_proxies);
+  const refused = refusal_of(policy, router.listens_to_proxies, ngx.var);
   if (refused === undefined) {
     const location = prepared ? undefined : location_for(policy, entry.name);
     if (location !== undefined) {
@@ -103,7 +103,7 @@ function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared:
   }
   fill_in_route(entry.name);
   if (refused === "to_https") {
-    count_refusal(entry, status_of_redirect(), false);
+    count_refusal(entry, status_of_redirect(ngx.req.get_method()), false);
     send_to_https();
   } else if (refused === "maintenance") {
     refuse_for_now(router.config, entry, policy.maintenance!, policy.retry_after);
@@ -166,7 +166,7 @@ function access(router: Router, prepared: boolean): void {
       entry = entered;
     }
   }
-  if (entry.refusal !== undefined && !is_kept(entry.choice)) {
+  if (entry.refusal !== undefined && !is_kept(entry.choice, ngx.var)) {
     fill_in_route(entry.name);
     refuse_and_tell(router, entry.refusal, ask, undefined, entry);
     return;
