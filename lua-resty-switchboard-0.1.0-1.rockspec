@@ -31,6 +31,7 @@ build = {
     ["resty.switchboard.admin.supposed"] = "lib/resty/switchboard/admin/supposed.lua",
     ["resty.switchboard.admin.token"] = "lib/resty/switchboard/admin/token.lua",
     ["resty.switchboard.admin.way"] = "lib/resty/switchboard/admin/way.lua",
+    ["resty.switchboard.absent"] = "lib/resty/switchboard/absent.lua",
     ["resty.switchboard.balance.algorithms"] = "lib/resty/switchboard/balance/algorithms.lua",
     ["resty.switchboard.balance.circle"] = "lib/resty/switchboard/balance/circle.lua",
     ["resty.switchboard.balance.dice"] = "lib/resty/switchboard/balance/dice.lua",

@@ -6,7 +6,7 @@
 import { Agent } from "node:http";
 import { ask, eventually, send, type Stage } from "./stage.ts";
 
-/** Requests of the short run; the long one has three times as many, and start-up cancels out. */
+/** Requests until LuaJIT has compiled what it will; twice as many are counted after them. */
 const REQUESTS = Number(process.env.REQUESTS ?? 3000);
 
 /** Confs of the router, which has a watch. */
@@ -53,11 +53,24 @@ async function settle(stage: Stage, variant: string, again: () => Promise<unknow
   });
 }
 
-/** Instructions of a whole run of nginx with so many requests. */
-async function total(stage: Stage, variant: string, requests: number, target: Target): Promise<number> {
+/**
+ * What runs in timers is no request's, once a second whatever the load, and under callgrind a second has few requests:
+ * it is left out here, and counted by `idleInstructions`.
+ */
+const WITHOUT_TIMERS = "--toggle-collect=ngx_event_expire_timers --collect-atstart=yes";
+
+/** Instructions of nginx while something is done, once it is warm. */
+async function instructionsWhile(
+  stage: Stage,
+  variant: string,
+  target: Target,
+  options: string,
+  work: () => Promise<void>,
+): Promise<number> {
   const report = `/tmp/bench/${variant}.callgrind`;
+  await stage.exec(`rm -f ${report}*`);
   await stage.spawn(
-    `SWITCHBOARD_TTL=3600 valgrind --trace-children=yes --tool=callgrind --smc-check=all-non-file --callgrind-out-file=${report} ` +
+    `SWITCHBOARD_TTL=3600 valgrind --trace-children=yes --tool=callgrind ${options} --smc-check=all-non-file --callgrind-out-file=${report} ` +
       `nginx -p /tmp/bench/ -c /tmp/bench/${variant}.conf -g 'daemon off; master_process off; user root;' >/tmp/bench/${variant}.log 2>&1`,
   );
   const agent = new Agent({ keepAlive: false });
@@ -66,22 +79,41 @@ async function total(stage: Stage, variant: string, requests: number, target: Ta
     return true;
   });
   await settle(stage, variant, async () => ask(stage, target.host, agent, target.path));
-  await send(stage, requests, () => target.host, target.path);
-  await stage.exec("kill -QUIT $(cat /tmp/bench/proxy.pid)");
+  await send(stage, REQUESTS, () => target.host, target.path);
+  await stage.exec("callgrind_control --zero");
+  await work();
+  await stage.exec("callgrind_control --dump");
   let counted = 0;
   await eventually(`callgrind's count of ${variant}`, async () => {
-    const log = await stage.exec(`cat /tmp/bench/${variant}.log`);
-    counted = Number(/Collected : (\d+)/.exec(log)?.[1] ?? 0);
+    counted = Number(/^summary: (\d+)/m.exec(await stage.exec(`grep ^summary ${report}.1`))?.[1] ?? 0);
     return counted > 0;
   });
+  await stage.exec("kill -QUIT $(cat /tmp/bench/proxy.pid)");
+  await eventually(`the end of ${variant}`, async () =>
+    (await stage.exec(`cat /tmp/bench/${variant}.log`)).includes("Collected"),
+  );
   return counted;
 }
 
 /** Instructions per request of a conf in bench/conf. */
 export async function instructionsOf(stage: Stage, variant: string, target = PLAIN): Promise<number> {
-  const short = await total(stage, variant, REQUESTS, target);
-  const long = await total(stage, variant, 3 * REQUESTS, target);
-  return Math.round((long - short) / (2 * REQUESTS));
+  const requests = 2 * REQUESTS;
+  const counted = await instructionsWhile(stage, variant, target, WITHOUT_TIMERS, async () =>
+    send(stage, requests, () => target.host, target.path),
+  );
+  return Math.round(counted / requests);
+}
+
+/** Instructions per second of a router that has nothing to do. */
+export async function idleInstructions(stage: Stage, variant: string): Promise<number> {
+  const seconds = 10;
+  let passed = 0;
+  const counted = await instructionsWhile(stage, variant, PLAIN, "", async () => {
+    const begun = Date.now();
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    passed = (Date.now() - begun) / 1000;
+  });
+  return Math.round(counted / passed);
 }
 
 /** LuaJIT lays its traces out differently now and then: the middle one of three counts. */

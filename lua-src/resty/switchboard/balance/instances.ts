@@ -5,6 +5,7 @@
  * start again at zero while the requests they count are still running.
  */
 
+import { absent } from "../absent";
 import { Tally } from "../observe/tally";
 
 export interface InstanceState {
@@ -63,7 +64,7 @@ function state_of(identity: string): InstanceState {
     recovered_at: 0,
     latency: 0,
     measured_at: 0,
-    tally: undefined,
+    tally: absent,
   };
   states.set(identity, fresh);
   if (hook !== undefined) {

@@ -5,6 +5,7 @@
  * pick: the algorithm gets the peers that are left. So a pick costs one comparison more than the algorithm.
  */
 
+import { absent } from "../absent";
 import { throw_below } from "./dice";
 import { usability } from "./instances";
 import { Peer } from "./peer";
@@ -171,7 +172,7 @@ function create(peers: Peer[], balancing: Balancing, start: number, now: number)
   }
   const pool: Pool = {
     picker: undefined as unknown as Picker,
-    settled: undefined,
+    settled: absent,
     seen: 0,
     version: 0,
     tick: 0,

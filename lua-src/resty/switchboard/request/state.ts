@@ -6,6 +6,7 @@
  * down again. Tables are used again, so that a request allocates none.
  */
 
+import { absent } from "../absent";
 import { cast } from "ffi";
 import { get_request } from "resty.core.base";
 import { Peer } from "../balance/peer";
@@ -89,14 +90,14 @@ function begin(entry: Entry): RequestState {
   } else {
     state = {
       entry,
-      peer: undefined,
+      peer: absent,
       tries: 0,
       tried: [],
-      notes: undefined,
+      notes: absent,
       pooled: false,
-      retry_reason: undefined,
-      found_in: undefined,
-      reason: undefined,
+      retry_reason: absent,
+      found_in: absent,
+      reason: absent,
       upgrade: false,
     };
   }

@@ -1,5 +1,6 @@
 /** A route made ready for requests: what the balancer needs, and nothing that must be parsed again. */
 
+import { absent } from "../absent";
 import { state_of } from "../balance/instances";
 import { Peer } from "../balance/peer";
 import { Pool } from "../balance/pool";
@@ -235,7 +236,7 @@ function compile(
   const split = shares !== undefined ? create_split(name, shares, options.split_cookie) : undefined;
   return {
     name,
-    tally: undefined,
+    tally: absent,
     valid: true,
     text,
     loaded: now,

@@ -5,6 +5,7 @@
  * of the event loop, so a change in another worker is seen with the next tick.
  */
 
+import { absent } from "../absent";
 import { Config } from "../config";
 import { Layout } from "../schema/layout";
 import { is_arm } from "../schema/within";
@@ -276,7 +277,7 @@ function create(
     cache: create_cache(dicts.state, config.worker_cache, config.ttl / 2, loader.with_ports, heard),
     trust: { epoch: 0, healthy: false, distrusted: 0, complete: false },
     trust_tick: 0,
-    found_in: undefined,
+    found_in: absent,
     hits: 0,
     misses: 0,
     waits: 0,

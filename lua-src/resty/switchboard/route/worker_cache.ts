@@ -5,6 +5,7 @@
  * with the next tick, at the cost of what changed.
  */
 
+import { absent } from "../absent";
 import { current, since } from "./changes";
 import { Entry } from "./entry";
 import * as recent from "./recent";
@@ -188,7 +189,7 @@ function create(
     matched: recent.create(names),
     generation: current(state),
     tick: 0,
-    incomplete_since: undefined,
+    incomplete_since: absent,
   };
 }
 
