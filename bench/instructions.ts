@@ -7,10 +7,10 @@ import { Agent } from "node:http";
 import { ask, eventually, send, type Stage } from "./stage.ts";
 
 /** Requests until LuaJIT has compiled what it will; twice as many are counted after them. */
-const REQUESTS = Number(process.env.REQUESTS ?? 3000);
+const REQUESTS = Number(process.env.REQUESTS ?? 6000);
 
 /** Confs of the router, which has a watch. */
-const WATCHING = new Set(["router", "two_lines"]);
+const WATCHING = new Set(["router", "two_lines", "unobserved"]);
 
 export const HOST = "app-0.bench.example";
 
