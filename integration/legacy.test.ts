@@ -327,3 +327,89 @@ describe("several layouts at once", () => {
     assert.equal((await stage.router.echo({ host: "panic.test" })).name, "a");
   });
 });
+
+describe("servers with a layout of their own", () => {
+  const server = (name: string, schema: string): string =>
+    `server { listen 127.0.0.1:{port}; server_name ~^${name}[.]; include switchboard/errors.conf; include switchboard/prepared.conf; set $switchboard_schema ${schema}; location / { include switchboard/proxy.conf; } }`;
+  const stage = useStage({
+    workers: 2,
+    environment: { SWITCHBOARD_SERVER_SCHEMAS: "dinp,hipache,native" },
+    http: `${server("d", "dinp")} ${server("h", "hipache")} ${server("n", "native")} ${server("x", "planb")}`,
+  });
+  let a: Backend;
+  let b: Backend;
+  before(async () => {
+    a = await stage.backend("a");
+    b = await stage.backend("b");
+  });
+
+  it("know its names alone, answer as its users expect, and see its changes", async () => {
+    const { client } = stage.redis;
+    for (const host of ["d.test", "h.test", "n.test"]) {
+      const miss = await stage.router.ask({ host });
+      const expected = host === "h.test" ? "400 unknown_route" : "404 unknown_route";
+      assert.equal(reasonOf(miss), expected, host);
+      assert.equal(miss.headers["x-cf-routererror"], host === "d.test" ? "unknown_route" : undefined);
+      await client.sadd(`backends:${host}`, a.at);
+    }
+    await eventually("the native server has it", async () => stage.router.echo({ host: "n.test" }));
+    assert.equal(reasonOf(await stage.router.ask({ host: "d.test" })), "404 unknown_route");
+    assert.equal(reasonOf(await stage.router.ask({ host: "h.test" })), "400 unknown_route");
+
+    await client.rpush("/rs/d.test", b.at);
+    await frontend(stage, "h.test", b.at);
+
+    await eventually("they are seen", async () => {
+      assert.equal((await stage.router.echo({ host: "d.test" })).name, "b");
+      assert.equal((await stage.router.echo({ host: "h.test" })).name, "b");
+    });
+  });
+
+  it("have wildcards, cnames, pools, splits and paths of its own", async () => {
+    const { client } = stage.redis;
+    await frontend(stage, "*.wild.test", b.at);
+    await client.set("/cname/d.alias.test", "/rs/d.target.test");
+    await client.rpush("/rs/d.target.test", b.at);
+    await client.hset("route:n.pool.test", "pool", "@shop");
+    await client.hset("route:n.split.test", "split", "@shop=1,@other=1");
+    await client.sadd("backends:@shop", a.at);
+    await client.sadd("backends:@other", b.at);
+    await client.sadd("paths:n.paths.test", "/api");
+    await client.sadd("backends:n.paths.test/api", a.at);
+    await client.hset("route:n.paths.test", "request_header.X-A", "1");
+
+    assert.equal((await stage.router.echo({ host: "h.wild.test" })).name, "b");
+    assert.equal((await stage.router.echo({ host: "d.alias.test" })).name, "b");
+    assert.equal((await stage.router.echo({ host: "n.pool.test" })).name, "a");
+    const arms = tally(await askTimes(stage.router, "n.split.test", 8));
+    assert.deepEqual(Object.keys(arms).sort(), ["a", "b"]);
+    const below = await stage.router.echo({ host: "n.paths.test", path: "/api/x" });
+    assert.deepEqual([below.name, below.headers["x-a"]], ["a", "1"]);
+
+    await client.srem("backends:@shop", a.at);
+    await client.sadd("backends:@shop", b.at);
+    await eventually("the pool has changed", async () =>
+      assert.equal((await stage.router.echo({ host: "n.pool.test" })).name, "b"),
+    );
+  });
+
+  it("mark a dead backend under the name that Redis knows", async () => {
+    const dead = await deadPort();
+    await frontend(stage, "h.dead.test", dead, b.at);
+
+    for (let i = 0; i < 4; i += 1) {
+      assert.equal((await stage.router.echo({ host: "h.dead.test" })).name, "b");
+    }
+
+    await eventually("it is marked", async () =>
+      assert.deepEqual(await stage.redis.client.smembers("dead:h.dead.test"), ["0"]),
+    );
+  });
+
+  it("have the layouts of `schema` where they choose what is not allowed, and the log says so", async () => {
+    await stage.redis.client.sadd("backends:x.test", a.at);
+
+    assert.equal((await stage.router.echo({ host: "x.test" })).name, "a");
+    await stage.router.logged(/\$switchboard_schema is "planb": not in server_schemas/);
+  });
+});

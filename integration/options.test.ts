@@ -247,6 +247,23 @@ describe("options that change what an app sees", () => {
     assert.deepEqual([headers["x-a"], headers["x-b"]], ["host", "path"]);
   });
 
+  it("a path that is listed and has no keys of its own is under its host's too", async () => {
+    await stage.redis.client.sadd("paths:bare-heir.test", "/api", "/closed");
+    await route(stage, "bare-heir.test", { "request_header.X-A": "host" }, a);
+    assert.equal(
+      reasonOf(await stage.router.ask({ host: "bare-heir.test", path: "/api" })),
+      "503 no_instances",
+    );
+
+    await stage.redis.client.hset("route:bare-heir.test", "maintenance", "back at noon");
+
+    await eventually("it is under maintenance", async () => {
+      const answer = await stage.router.ask({ host: "bare-heir.test", path: "/api" });
+      assert.equal(reasonOf(answer), "503 maintenance");
+      assert.match(answer.body, /back at noon/);
+    });
+  });
+
   it("an unknown or bad one is left out and told, and the last good value stays", async () => {
     const host = await route(stage, "odd.test", { "request_header.X-A": "one", no_such: "1" }, a);
     assert.equal((await stage.router.echo({ host })).headers["x-a"], "one");

@@ -26,6 +26,7 @@ const ROOMS = [
   ["schema", "store"],
   ["config"],
   ["net"],
+  ["absent"],
 ];
 
 const LONGEST_MODULE = 330;

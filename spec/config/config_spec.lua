@@ -57,7 +57,7 @@ describe("the options", function()
       balance = { algorithm = "round_robin" }, sticky_secret = "", tries = 0,
       connect_timeout = 3, send_timeout = 60, read_timeout = 60, websocket_timeout = 3600, keepalive_idle = 4,
       keepalive_requests = 1000, trusted_proxies = {}, deny_instances = {}, nameservers = {}, dns_timeout = 0.5,
-      error_body = true, worker_cache = 10000, observe = "on", debug_token = "", eject = "failures", schema = { "native" }, legacy_prefix = "", dead_ttl = 30,
+      error_body = true, worker_cache = 10000, observe = "on", debug_token = "", eject = "failures", schema = { "native" }, server_schemas = {}, legacy_prefix = "", dead_ttl = 30,
       admin_listen = "127.0.0.1:8081", admin_token = "",
     }
     assert.equal("redis://127.0.0.1:6379", config.redis_url.label)

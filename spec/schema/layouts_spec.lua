@@ -252,3 +252,48 @@ describe("several layouts", function()
     end
   end)
 end)
+
+describe("names within one layout", function()
+  local scope = require("resty.switchboard.schema.scope")
+  local patterns = require("resty.switchboard.route.host").patterns
+  local layouts = create_layouts(read_config({ schema = "native", server_schemas = "native,hipache,dinp" }, 2))
+
+  it("come apart and together again, whatever they are", function()
+    for _, name in ipairs { "a.example", "*.example", "*", "@pool", "a.example/api", "a.example/a%20b", "a.example/api#@pool", "a.example#@pool", "2001:db8::1" } do
+      for _, schema in ipairs(NAMES) do
+        local scoped = scope.with_scope(name, schema)
+        local base, own = scope.split_scope(scoped)
+        assert.equal(name, base)
+        assert.equal(schema, own)
+      end
+      local base, own = scope.split_scope(name)
+      assert.equal(name, base)
+      assert.is_nil(own)
+    end
+  end)
+
+  it("have the patterns of their layout", function()
+    assert.same({ "*.b.example%dinp", "*.example%dinp", "*%dinp" }, patterns("a.b.example%dinp"))
+  end)
+
+  it("are read from their layout's keys alone", function()
+    local function keys(name)
+      local found = {}
+      for _, one in ipairs(layouts) do
+        for _, command in ipairs(one.read(name, "set")) do found[#found + 1] = command[2] end
+      end
+      return found
+    end
+    assert.same({ "instances:a.example", "route:a.example", "paths:a.example", "backends:a.example" }, keys("a.example"))
+    assert.same(keys("a.example"), keys("a.example%native"))
+    assert.same({ "frontend:a.example", "dead:a.example", "route:a.example", "instances:a.example" }, keys("a.example%hipache"))
+    assert.same({ "/rs/a.example", "/cname/a.example" }, keys("a.example%dinp"))
+    assert.same({}, keys("a.example%planb"))
+  end)
+
+  it("are what a changed key means, in every scope that has it", function()
+    -- hipache's options stand in native keys.
+    assert.same({ "a.example", "a.example%native", "a.example%hipache" }, layout.names_of_key(layouts, "route:a.example"))
+    assert.same({ "a.example%dinp", "@a.example%dinp" }, layout.names_of_key(layouts, "/rs/a.example"))
+  end)
+end)

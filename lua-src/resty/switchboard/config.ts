@@ -19,6 +19,8 @@ export interface Config {
   key_format: string;
   /** The first that knows a name has it; the first of all says how clients are answered. */
   schema: SchemaName[];
+  /** Those that a server may choose by `$switchboard_schema`. */
+  server_schemas: SchemaName[];
   legacy_prefix: string;
   dead_ttl: number;
   ttl: number;

@@ -110,6 +110,7 @@ function create_router(config: Config, dicts: Dicts): Router {
     asks: create_asks(config.worker_cache),
     lookup,
     listens_to_proxies: config.trusted_proxies.length > 0,
+    chooses_schema: config.server_schemas.length > 0,
     explains: config.debug_token !== "",
   };
 }

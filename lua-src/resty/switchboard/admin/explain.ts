@@ -15,6 +15,8 @@ import { Entry } from "../route/entry";
 import { Lookup } from "../route/lookup";
 import { problems_of } from "../route/problems";
 import { RouteRecord } from "../schema/record";
+import { SchemaName } from "../schema/layout";
+import { with_scope } from "../schema/scope";
 import { prefix_of } from "../schema/within";
 import { short_of } from "./address";
 import { Admin, Asked } from "./context";
@@ -25,7 +27,7 @@ import { standings } from "./standings";
 import { suppose, Supposed } from "./supposed";
 import { find_way, record_of, shadow_of, Way } from "./way";
 
-const KNOWN = ["host", "path", "header", "client", "scheme", "method"];
+const KNOWN = ["host", "path", "header", "client", "scheme", "method", "schema"];
 const NONE: Peer[] = [];
 
 interface Choice {
@@ -111,6 +113,23 @@ function read_query(query: Pair[]): LuaMultiReturn<[Supposed, undefined] | [unde
   return $multi(supposed, undefined);
 }
 
+/** The layout that the server of the request has chosen; nil and why it cannot have. */
+function schema_of(
+  admin: Admin,
+  query: Pair[],
+): LuaMultiReturn<[SchemaName | undefined, Refused | undefined]> {
+  const asked = value_of(query, "schema");
+  for (const one of admin.router.config.server_schemas) {
+    if (one === asked) {
+      return $multi(one, undefined);
+    }
+  }
+  if (asked === undefined) {
+    return $multi(undefined, undefined);
+  }
+  return refused(400, "bad_query", "schema must be one of server_schemas");
+}
+
 /** What is told of the way that a request would take. */
 function tell(admin: Admin, lookup: Lookup, way: Way, key: string, supposed: Supposed): object {
   const told: Record<string, unknown> = {
@@ -163,10 +182,15 @@ function explain(admin: Admin, asked: Asked): Given {
   }
   const lookup = shadow_of(admin.router.lookup);
   const { host } = supposed;
-  const key = name_of(host, host, lookup.loader.with_ports);
-  if (key === undefined) {
+  const [schema, unknown] = schema_of(admin, asked.query);
+  if (unknown !== undefined) {
+    return $multi(undefined, unknown);
+  }
+  const name = name_of(host, host, lookup.loader.with_ports);
+  if (name === undefined) {
     return refused(400, "invalid_host", "no site can have this name");
   }
+  const key = with_scope(name, schema);
   const way = find_way(admin, lookup, key, supposed);
   if (way.needs_client) {
     return refused(400, "client_needed", "this route goes by the client's address: say client=<address>");

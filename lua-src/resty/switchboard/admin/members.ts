@@ -56,10 +56,10 @@ function member_of(state: NgxSharedDict, instance: Instance, address: string): M
 }
 
 /** The instances that count, each under each of its addresses once. */
-function members_of(adopter: Adopter, stored: Stored, record: RouteRecord): Member[] {
+function members_of(adopter: Adopter, name: string, stored: Stored, record: RouteRecord): Member[] {
   const now = ngx.now();
   const expire = can_expire(adopter, stored);
-  const believes = believes_marks(adopter.config, record);
+  const believes = believes_marks(adopter.config, name, record);
   const seen = new LuaSet<string>();
   const found: Member[] = [];
   for (const instance of record.instances) {

@@ -61,7 +61,7 @@ function is_held(state: NgxSharedDict, stored: Stored): boolean {
 /** What there is to know of a stored route. */
 function look(lookup: Lookup, stored: Stored): Looked {
   const record = decode(stored.body, stored.lives);
-  const members = members_of(lookup, stored, record);
+  const members = members_of(lookup, name, stored, record);
   let ejected = false;
   for (const member of members) {
     ejected = ejected || member.state === "ejected";

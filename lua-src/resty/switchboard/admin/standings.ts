@@ -118,7 +118,7 @@ function standings(
   skipped: Problem[],
 ): Standing[] {
   const found: Standing[] = [];
-  const believes = believes_marks(config, record);
+  const believes = believes_marks(config, entry.name, record);
   const unresolved = new LuaTable<string, Standing>();
   const peers = new LuaTable<string, Peer>();
   for (const peer of entry.pool?.all ?? []) {

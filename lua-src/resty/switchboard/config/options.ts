@@ -120,7 +120,7 @@ function parse_share(value: unknown): Parsed<number> {
 const SCHEMAS = ["native", "hipache", "planb", "dinp"];
 
 /** Redis layouts, each once. */
-function parse_schemas(value: unknown): Parsed<string[]> {
+function parse_schemas(value: unknown, least: number): Parsed<string[]> {
   const [words] = parse_list(value);
   const seen = new LuaSet<string>();
   for (const word of words ?? []) {
@@ -130,7 +130,7 @@ function parse_schemas(value: unknown): Parsed<string[]> {
     }
     seen.add(known ? word : "");
   }
-  if (words === undefined || words.length === 0 || seen.has("")) {
+  if (words === undefined || words.length < least || seen.has("")) {
     return $multi(
       undefined,
       `must be a comma-separated list of ${table.concat(SCHEMAS, ", ")}, each at most once`,
@@ -165,9 +165,15 @@ const OPTIONS: Option[] = [
   {
     name: "schema",
     default: "native",
-    parse: parse_schemas,
+    parse: (value) => parse_schemas(value, 1),
     describe:
       "the layouts in Redis: `native`, `hipache`, `planb`, `dinp`, or several: the first that knows a name has it",
+  },
+  {
+    name: "server_schemas",
+    default: "",
+    parse: (value) => parse_schemas(value, 0),
+    describe: "the layouts that a server may choose by `set $switchboard_schema dinp;`; none unless given",
   },
   {
     name: "legacy_prefix",

@@ -5,6 +5,7 @@ import { count, series_of_status } from "../observe/counters";
 import { observe_refusal } from "../observe/tally";
 import { Entry } from "../route/entry";
 import { SchemaName } from "../schema/layout";
+import { schema_of_server } from "./server_schema";
 
 export type Reason =
   | "invalid_host"
@@ -93,7 +94,7 @@ const MEANINGS: Record<Reason, Meaning> = {
   read_timeout: { status: 504, title: "Gateway Timeout", text: "This site did not respond in time." },
 };
 
-/** What users of other routers expect. The first layout of the option `schema` says whose they are. */
+/** What users of other routers expect. The layout of the server says whose they are. */
 const OTHER_STATUSES: Record<SchemaName, Partial<Record<Reason, Meaning>>> = {
   native: {},
   hipache: {
@@ -122,7 +123,7 @@ const CF_ERRORS: Partial<Record<Reason, string>> = {
 };
 
 function meaning_of(config: Config, reason: Reason): Meaning {
-  return OTHER_STATUSES[config.schema[0]!][reason] ?? MEANINGS[reason];
+  return OTHER_STATUSES[schema_of_server(config)][reason] ?? MEANINGS[reason];
 }
 
 /** The status that a client gets with a reason. */
@@ -159,7 +160,7 @@ function write_body(meaning: Meaning, reason: Reason, text: string): void {
 /** Says to the client, and to log formats, why it gets no answer of an app. */
 function name_reason(config: Config, reason: Reason): void {
   set_header("X-Switchboard-Error", reason);
-  if (config.schema[0] === "dinp") {
+  if (schema_of_server(config) === "dinp") {
     set_header("X-Cf-RouterError", CF_ERRORS[reason] ?? `endpoint_failure (${reason})`);
   }
   set_header("Cache-Control", "no-store");

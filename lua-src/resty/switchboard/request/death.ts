@@ -3,6 +3,7 @@
 import { Config } from "../config";
 import { Entry } from "../route/entry";
 import { mark_dead } from "../route/dead_marks";
+import { split_scope } from "../schema/scope";
 import { Reason } from "./answer";
 
 const STAR = 42;
@@ -24,10 +25,11 @@ function hear_death(config: Config, entry: Entry, backend: string, reason: Reaso
   if (!is_death(reason)) {
     return;
   }
-  const is_pattern = string.byte(entry.name) === STAR;
+  const [name] = split_scope(entry.name);
+  const is_pattern = string.byte(name) === STAR;
   mark_dead(config, {
-    name: entry.name,
-    host: is_pattern ? (ngx.var.host ?? entry.name) : entry.name,
+    name,
+    host: is_pattern ? (ngx.var.host ?? name) : name,
     entry: backend,
     least: entry.schema === "planb" ? 1 : LEAST_OF_HIPACHE,
   });

@@ -1,7 +1,7 @@
 /** The route of a request: its host's, that of a path prefix within the host, or of a pool that it is split over. */
 
 import { count } from "../observe/counters";
-import { Entry } from "../route/entry";
+import { compile_empty_path, Entry } from "../route/entry";
 import { find, Found, Lookup, Refusal } from "../route/lookup";
 import { match, PathNode } from "../route/path";
 import { Arm, Split, take_turn } from "../route/split";
@@ -23,8 +23,11 @@ function find_below(lookup: Lookup, host: Entry, node: PathNode | undefined): Fo
     return $multi(host, undefined, undefined);
   }
   const [entry, reason, detail] = find(lookup, node.name!);
+  if (entry === undefined && reason === "unknown_route") {
+    return $multi(compile_empty_path(host, node.name!), undefined, undefined);
+  }
   if (entry === undefined) {
-    return $multi(undefined, reason === "unknown_route" ? "no_instances" : reason, detail);
+    return $multi(undefined, reason, detail);
   }
   if (entry.refusal === undefined || entry.split !== undefined || !entry.falls_through) {
     return $multi(entry, undefined, undefined);

@@ -29,6 +29,7 @@ import {
   status_of_redirect,
 } from "./obey";
 import { answer_ping } from "./ping";
+import { name_on_server } from "./server_schema";
 import { begin, current, end, RequestState } from "./state";
 import { reason_of_answer } from "./tries";
 
@@ -42,6 +43,8 @@ export interface Router {
   lookup: Lookup;
   /** There are trusted proxies to listen to. */
   listens_to_proxies: boolean;
+  /** Servers may have a layout of their own. */
+  chooses_schema: boolean;
   /** Requests may ask how they are routed: `debug_token`. */
   explains: boolean;
 }
@@ -138,7 +141,8 @@ function access(router: Router, prepared: boolean): void {
     refuse(router.config, undefined, "invalid_host");
     return;
   }
-  const [found, reason, detail] = find_route(router.lookup, ask.name);
+  const name = router.chooses_schema ? name_on_server(router.config, ask.name) : ask.name;
+  const [found, reason, detail] = find_route(router.lookup, name);
   let found_in = router.lookup.found_in;
   if (found_in !== undefined) {
     router.lookup.found_in = undefined;

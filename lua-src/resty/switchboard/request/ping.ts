@@ -1,6 +1,7 @@
 /** `Host: __ping__`, by which load balancers ask hipache and planb whether they live. */
 
 import { Config } from "../config";
+import { schema_of_server } from "./server_schema";
 
 const PING = "__ping__";
 
@@ -20,7 +21,7 @@ function say(status: number, text: string): void {
  * @returns whether it was one
  */
 function answer_ping(config: Config, name: string, reachable: boolean): boolean {
-  const schema = config.schema[0];
+  const schema = schema_of_server(config);
   if (name !== PING || (schema !== "hipache" && schema !== "planb") || ngx.var.switchboard_ping !== "on") {
     return false;
   }

@@ -8,8 +8,10 @@ import { Config } from "../config";
 import { Tally } from "../observe/tally";
 import { SchemaName } from "../schema/layout";
 import { address_of, Instance, plain_entry, RouteRecord } from "../schema/record";
+import { profile_of } from "../schema/scope";
 import { parse_split } from "../schema/split";
 import { Choice, make_balancing } from "./balancing";
+import { encode } from "./codec";
 import { create as create_paths, PathNode } from "./path";
 import { make_policy, Policy } from "./policy";
 import { create as create_split, Split } from "./split";
@@ -149,8 +151,8 @@ function end_of(config: Config, instance: Instance): number {
 }
 
 /** Users of the other routers expect their answer where all are dead; a site of our own does better with a try. */
-function believes_marks(config: Config, record: RouteRecord): boolean {
-  return !all_are_dead(record) || config.schema[0] !== "native";
+function believes_marks(config: Config, name: string, record: RouteRecord): boolean {
+  return !all_are_dead(record) || profile_of(config.schema, name) !== "native";
 }
 
 /**
@@ -189,7 +191,7 @@ function compile(
 ): Entry {
   const peers: Peers = { list: [], identities: new LuaSet(), takers: 0 };
   const dead = all_are_dead(record);
-  const believes = believes_marks(config, record);
+  const believes = believes_marks(config, name, record);
   let unresolved = false;
   let expires = math.huge;
   let lapsed: Entry["lapsed"] = undefined;
@@ -275,4 +277,22 @@ function describe(record: RouteRecord): string {
   return words.length > 0 ? table.concat(words, ", ") : "no members";
 }
 
-export { believes_marks, compile, describe, identity_of, left_out };
+/**
+ * The route of a listed path of which Redis has nothing else: without instances, under the options of its host, with
+ * which it is counted.
+ */
+function compile_empty_path(host: Entry, name: string): Entry {
+  const entry = {} as LuaTable<keyof Entry, unknown> & Entry;
+  for (const [field, value] of pairs(host as unknown as LuaTable<keyof Entry, unknown>)) {
+    entry.set(field, value);
+  }
+  entry.name = name;
+  entry.text = `\n${encode({ paths_only: false, instances: [], options: {}, problems: [] })}`;
+  entry.pool = undefined;
+  entry.choice = undefined;
+  entry.split = undefined;
+  entry.refusal = "no_instances";
+  return entry;
+}
+
+export { believes_marks, compile, compile_empty_path, describe, identity_of, left_out };

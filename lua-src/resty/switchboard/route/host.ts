@@ -1,6 +1,7 @@
 /** What a request asks for: from the bytes of a Host to the name under which Redis may know it. */
 
 import { parse_ip } from "../net/address";
+import { split_scope, with_scope } from "../schema/scope";
 import { parent_of } from "../schema/within";
 
 /** RFC 1035 2.3.4: the longest name and the longest label, in bytes. */
@@ -96,9 +97,20 @@ function with_port(name: string, host: string): string | undefined {
  * The patterns that may know a name, most specific first: `*.` suffixes from the longest at any depth,
  * then `*`; before them, of a name that says a port, the host alone. An IP address has no suffixes, and a path or pool within a host (`app.example.com/api`) belongs to it alone.
  *
- * @param name a normalised name, with or without a path
+ * @param whole a normalised name, with or without a scope and a path
  */
-function patterns(name: string): string[] {
+function patterns(whole: string): string[] {
+  const [name, scope] = split_scope(whole);
+  const found = patterns_without_scope(name);
+  if (scope !== undefined) {
+    for (const i of $range(0, found.length - 1)) {
+      found[i] = with_scope(found[i]!, scope);
+    }
+  }
+  return found;
+}
+
+function patterns_without_scope(name: string): string[] {
   const found: string[] = [];
   if (parent_of(name) !== undefined) {
     return found;

@@ -112,7 +112,7 @@ function create(
   return {
     config,
     layouts,
-    with_ports: has_ports(config.schema),
+    with_ports: has_ports(config.schema) || has_ports(config.server_schemas),
     dicts,
     flights: create_flights(),
     report,

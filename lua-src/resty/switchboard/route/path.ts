@@ -5,6 +5,8 @@
  * no list is gone through. Prefixes end at whole segments: `/foo` has `/foo` and `/foo/x`, not `/foobar`.
  */
 
+import { absent } from "../absent";
+
 /** A segment of a prefix; the root stands for `/`. */
 export interface PathNode {
   children: LuaTable<string, PathNode> | undefined;
@@ -22,7 +24,7 @@ function child_of(node: PathNode, segment: string): PathNode {
   }
   let child = children.get(segment);
   if (child === undefined) {
-    child = { children: undefined, name: undefined, shorter: undefined };
+    child = { children: absent, name: absent, shorter: absent };
     children.set(segment, child);
   }
   return child;
@@ -44,7 +46,7 @@ function link(node: PathNode, shorter: PathNode | undefined): void {
  * @param prefixes good ones
  */
 function create(host: string, prefixes: string[]): PathNode {
-  const root: PathNode = { children: undefined, name: undefined, shorter: undefined };
+  const root: PathNode = { children: absent, name: absent, shorter: absent };
   for (const prefix of prefixes) {
     let node = root;
     for (const [segment] of string.gmatch(prefix, "[^/]+")) {

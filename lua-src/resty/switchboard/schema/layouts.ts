@@ -1,4 +1,4 @@
-/** The layouts that the option `schema` names, in its order. */
+/** The layouts that the options `schema` and `server_schemas` name, in their order. */
 
 import { Config } from "../config";
 import { create as create_dinp } from "./dinp";
@@ -6,6 +6,7 @@ import { create as create_frontend, HIPACHE, PLANB } from "./frontend";
 import { KeyFormat, parse_key_format } from "./keys";
 import { Layout, SchemaName } from "./layout";
 import * as native from "./native";
+import { within } from "./scope";
 import { name_of_key, prefixes } from "./watched";
 
 function create_native(format: KeyFormat): Layout {
@@ -33,12 +34,21 @@ function create_layout(config: Config, name: SchemaName, format: KeyFormat): Lay
   return name === "dinp" ? create_dinp() : create_native(format);
 }
 
-/** @param config whose `schema` was validated */
+/** @param config whose `schema` and `server_schemas` were validated */
 function create_layouts(config: Config): Layout[] {
   const format = parse_key_format(config.key_format);
   const layouts: Layout[] = [];
   for (const name of config.schema) {
     layouts.push(create_layout(config, name, format));
+  }
+  if (config.server_schemas.length === 0) {
+    return layouts;
+  }
+  for (const i of $range(0, layouts.length - 1)) {
+    layouts[i] = within(layouts[i]!, undefined);
+  }
+  for (const name of config.server_schemas) {
+    layouts.push(within(create_layout(config, name, format), name));
   }
   return layouts;
 }
