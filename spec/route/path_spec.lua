@@ -76,6 +76,16 @@ describe("a path", function()
     end
   end)
 
+  it("is matched the same the second time, and by the thousandth path", function()
+    local paths = path.create("h", prefixes)
+    for round = 1, 3 do
+      assert.equal("h/foo/bar", path.match(paths, "/foo/bar/baz").name)
+      assert.is_nil(path.match(paths, "/foobar"))
+      for i = 1, 1000 do assert.equal("h/foo", path.match(paths, "/foo/" .. i).name) end
+    end
+    assert.is_true(paths.matched.count <= 128)
+  end)
+
   it("costs what it is long, not what the host has routes", function()
     local many = {}
     for i = 1, 1000 do many[i] = ("/team-%d/app"):format(i) end

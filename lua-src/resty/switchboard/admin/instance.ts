@@ -23,7 +23,7 @@ function has(admin: Admin, name: string, port: string, address: string): boolean
   if (stored === undefined || string.find(stored.body, port, 1, true)[0] === undefined) {
     return false;
   }
-  for (const member of look(lookup, stored).members) {
+  for (const member of look(lookup, name, stored).members) {
     if (member.address === address) {
       return true;
     }

@@ -59,7 +59,7 @@ function is_held(state: NgxSharedDict, stored: Stored): boolean {
 }
 
 /** What there is to know of a stored route. */
-function look(lookup: Lookup, stored: Stored): Looked {
+function look(lookup: Lookup, name: string, stored: Stored): Looked {
   const record = decode(stored.body, stored.lives);
   const members = members_of(lookup, name, stored, record);
   let ejected = false;
@@ -152,7 +152,7 @@ function route(admin: Admin, name: string): Given {
   if (stored === undefined) {
     return refused(404, "unknown_route", "this node has no such route; /explain?host= looks into Redis too");
   }
-  const looked = look(lookup, stored);
+  const looked = look(lookup, name, stored);
   const { record } = looked;
   const [, skipped] = problems_of(lookup.dicts, name, stored.loaded);
   const shown = show(lookup, name, stored, looked, counts_of(admin)) as unknown as Record<string, unknown>;

@@ -42,7 +42,7 @@ function matches(lookup: Lookup, name: string, state: string | undefined, metas:
   if (stored === undefined) {
     return false;
   }
-  const looked = look(lookup, stored);
+  const looked = look(lookup, name, stored);
   for (const meta of metas) {
     if (looked.record.options.meta?.[meta.name] !== meta.value) {
       return false;
@@ -82,7 +82,7 @@ function routes(admin: Admin, asked: Asked): Given {
     const name = page.names[i - 1]!;
     const stored = read_route(lookup.dicts, name);
     if (stored !== undefined) {
-      shown.push(show(lookup, name, stored, look(lookup, stored), counts));
+      shown.push(show(lookup, name, stored, look(lookup, name, stored), counts));
     }
     if (i % SLICE === 0) {
       ngx.sleep(0);

@@ -12,7 +12,7 @@ import { profile_of } from "../schema/scope";
 import { parse_split } from "../schema/split";
 import { Choice, make_balancing } from "./balancing";
 import { encode } from "./codec";
-import { create as create_paths, PathNode } from "./path";
+import { create as create_paths, Paths } from "./path";
 import { make_policy, Policy } from "./policy";
 import { create as create_split, Split } from "./split";
 
@@ -37,7 +37,7 @@ export interface Entry {
   /** The layout that it stands in; undefined: native. */
   schema: SchemaName | undefined;
   /** The path prefixes that are routes of their own; undefined: none. */
-  paths: PathNode | undefined;
+  paths: Paths | undefined;
   /** The pools that share its requests; undefined: it has instances of its own. */
   split: Split | undefined;
   /** It has `paths` or a `split`: others skip both with one look. */

@@ -6,6 +6,7 @@
  */
 
 import { absent } from "../absent";
+import { create as create_recent, get, Recent, set } from "./recent";
 
 /** A segment of a prefix; the root stands for `/`. */
 export interface PathNode {
@@ -15,6 +16,17 @@ export interface PathNode {
   /** The node of the next shorter prefix; undefined: the host itself has what this one leaves. */
   shorter: PathNode | undefined;
 }
+
+/** The prefixes of a host. */
+export interface Paths {
+  root: PathNode;
+  /** Matches by path: most requests of a site ask for what others have asked for. False: the host has it. */
+  matched: Recent<PathNode | false>;
+}
+
+/** Paths whose match is remembered, per host; longer ones (bytes) are matched each time. */
+const MOST_MATCHED = 256;
+const LONGEST_MATCHED = 256;
 
 function child_of(node: PathNode, segment: string): PathNode {
   let children = node.children;
@@ -45,7 +57,7 @@ function link(node: PathNode, shorter: PathNode | undefined): void {
  * @param host the name that the prefixes belong to: a host or a pattern
  * @param prefixes good ones
  */
-function create(host: string, prefixes: string[]): PathNode {
+function create(host: string, prefixes: string[]): Paths {
   const root: PathNode = { children: absent, name: absent, shorter: absent };
   for (const prefix of prefixes) {
     let node = root;
@@ -55,7 +67,7 @@ function create(host: string, prefixes: string[]): PathNode {
     node.name = host + prefix;
   }
   link(root, undefined);
-  return root;
+  return { root, matched: create_recent(MOST_MATCHED) };
 }
 
 /** The node of the segment that begins at `from`, and where the next segment begins; nil: there is no such. */
@@ -94,14 +106,10 @@ function match_deeper(start: PathNode, path: string, start_from: number): PathNo
 }
 
 /**
- * The longest prefix that has a path; undefined: none.
- *
  * The first two segments, which is all that most prefixes have, are looked at without a loop: LuaJIT leaves the trace
  * of a request for every loop.
- *
- * @param path normalised and decoded, as nginx's `$uri`
  */
-function match(root: PathNode, path: string): PathNode | undefined {
+function work_out(root: PathNode, path: string): PathNode | undefined {
   const [first, second_from] = step(root, path, 2);
   if (first === undefined) {
     return undefined;
@@ -117,6 +125,23 @@ function match(root: PathNode, path: string): PathNode | undefined {
     return prefix_at(second);
   }
   return match_deeper(second, path, third_from);
+}
+
+/**
+ * The longest prefix that has a path; undefined: none.
+ *
+ * @param path normalised and decoded, as nginx's `$uri`
+ */
+function match(paths: Paths, path: string): PathNode | undefined {
+  const known = get(paths.matched, path);
+  if (known !== undefined) {
+    return known !== false ? known : undefined;
+  }
+  const node = work_out(paths.root, path);
+  if (path.length <= LONGEST_MATCHED) {
+    set(paths.matched, path, node ?? false);
+  }
+  return node;
 }
 
 export { create, match };
