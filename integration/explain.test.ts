@@ -345,7 +345,7 @@ describe("/explain", () => {
     const legacy = await stage.moreRouter({
       workers: 1,
       http: `server { listen 127.0.0.1:${legacyPort}; include switchboard/admin.conf; }`,
-      environment: { SWITCHBOARD_SCHEMA: "hipache" },
+      environment: { SWITCHBOARD_SCHEMA: "hipache", SWITCHBOARD_SERVER_SCHEMAS: "dinp" },
     });
     await stage.redis.client.rpush("frontend:marked.test", "id", `http://${a.at}`, `http://${b.at}`);
     await stage.redis.client.sadd("dead:marked.test", "0");
@@ -360,5 +360,12 @@ describe("/explain", () => {
     );
     assert.equal((await legacy.echo({ host: "marked.test" })).name, "b");
     assert.ok(explained.keys_read.includes("frontend:marked.test"));
+
+    await stage.redis.client.rpush("/rs/marked.test", a.at);
+    const of_server = await explainAt(legacyPort, { host: "marked.test", schema: "dinp" });
+    assert.deepEqual([of_server.route, of_server.picked], ["marked.test%dinp", a.at]);
+    assert.deepEqual(of_server.keys_read, ["/rs/marked.test", "/cname/marked.test"]);
+    const unknown = await ask(legacyPort, { host: "admin", path: "/explain?host=a.test&schema=native" });
+    assert.equal(unknown.status, 400);
   });
 });
