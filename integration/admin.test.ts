@@ -1,6 +1,7 @@
 /** The admin server: what it tells, whom it lets in, and what it makes of garbage. */
 
 import { strict as assert } from "node:assert";
+import { networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
 import { eventually } from "./support/eventually.ts";
 import { ask, sendRaw, statusOf, type Answer, type Question } from "./support/http-client.ts";
@@ -264,5 +265,231 @@ describe("the admin server", () => {
     assert.equal(statusOf(bytes), 400);
     assert.match(bytes, /\{"detail":.*"error":"bad_request"\}/);
     assert.equal((await ask(open.port, { host: "admin", path: "/status", method: "HEAD" })).body, "");
+  });
+});
+
+const guarded = await adminServer("0.0.0.0");
+const TOKEN = "a token of 3 words".replaceAll(" ", "-");
+const BEARER = { authorization: `Bearer ${TOKEN}` };
+
+describe("the admin server with a token", () => {
+  const stage = useStage({
+    workers: 2,
+    http: guarded.http,
+    environment: { SWITCHBOARD_ADMIN_TOKEN: TOKEN, SWITCHBOARD_EMPTY_HOLD: "0", SWITCHBOARD_TTL: "600s" },
+  });
+  const order = async (path: string): Promise<[number, Json, Answer]> =>
+    tell(guarded.port, path, { method: "POST", headers: BEARER });
+  const look = async <T>(path: string): Promise<T> => {
+    const [status, body] = await tell(guarded.port, path, { headers: BEARER });
+    assert.equal(status, 200, `${path}: ${JSON.stringify(body)}`);
+    return body as T;
+  };
+  const kinds = async (): Promise<string[]> =>
+    (await look<{ events: { kind: string; detail: string }[] }>("/events")).events.map(
+      (each) => `${each.kind} ${each.detail}`,
+    );
+
+  it("answers nobody without the right one, by any method, at any path", async () => {
+    const tokens = [
+      undefined,
+      "",
+      TOKEN,
+      "Bearer",
+      "Bearer ",
+      `Bearer ${TOKEN}x`,
+      `Bearer ${TOKEN.slice(1)}`,
+      `Bearer ${TOKEN.toUpperCase()}`,
+      `Basic ${TOKEN}`,
+      `Bearer ${"x".repeat(4000)}`,
+    ];
+    const paths = [
+      "/healthz",
+      "/readyz",
+      "/status",
+      "/routes",
+      "/routes/a",
+      "/explain?host=a.test",
+      "/events",
+    ];
+    for (const path of [
+      ...paths,
+      "/metrics",
+      "/guard/release",
+      "/openapi.json",
+      "/instances/10.0.0.1:80/eject",
+    ]) {
+      for (const authorization of tokens) {
+        const headers = authorization !== undefined ? { authorization } : {};
+        for (const method of ["GET", "POST", "DELETE"]) {
+          const [status, body, answer] = await tell(guarded.port, path, { method, headers });
+          assert.deepEqual([status, body.error], [401, "unauthorized"], `${method} ${path} ${authorization}`);
+          assert.match(String(answer.headers["www-authenticate"]), /^Bearer/);
+        }
+      }
+    }
+    assert.equal(
+      (await tell(guarded.port, "/status", { headers: { authorization: `bearer ${TOKEN}` } }))[0],
+      200,
+    );
+  });
+
+  it("takes an instance out by hand, of all workers, and puts it back", async () => {
+    const [a, b] = [await stage.backend("a"), await stage.backend("b")];
+    const host = await stage.serve("by-hand.test", a, b);
+    for (let i = 0; i < 20; i += 1) {
+      await stage.router.echo({ host });
+    }
+    const [status, body] = await order(`/instances/${a.at}/eject?seconds=3000`);
+    assert.deepEqual([status, body.address, body.state], [200, a.at, "ejected"]);
+    assert.ok(Math.abs((body.ejected_until as number) - Date.now() / 1000 - 3000) < 60);
+    // An instance that takes connections is not brought back by a probe: 1.5 s are more than one of these.
+    await eventually("no worker sends a request there", async () => {
+      const before = a.count();
+      for (let i = 0; i < 30; i += 1) {
+        await stage.router.echo({ host });
+      }
+      assert.equal(a.count(), before);
+    });
+    const until = Date.now() + 1500;
+    const before = a.count();
+    while (Date.now() < until) {
+      await stage.router.echo({ host });
+    }
+    assert.equal(a.count(), before);
+    const route = await look<Route>(`/routes/${host}`);
+    assert.deepEqual(
+      route.instances.map((each) => [each.address, each.state, each.ejected_why ?? ""]).sort(),
+      [
+        [a.at, "ejected", "by_hand"],
+        [b.at, "up", ""],
+      ].sort(),
+    );
+    const { ejections } = await look<{ ejections: { address: string; why: string }[] }>("/status");
+    assert.deepEqual(
+      ejections.map(({ address, why }) => [address, why]),
+      [[a.at, "by_hand"]],
+    );
+
+    assert.equal((await order(`/instances/${a.at}/restore`))[0], 200);
+    await eventually("it has requests again", async () => {
+      await stage.router.echo({ host });
+      assert.notEqual(a.count(), before);
+    });
+    assert.deepEqual((await order(`/instances/${a.at}/restore`)).slice(0, 1), [409]);
+    const told = await kinds();
+    assert.ok(
+      told.includes("instance_ejected by hand, for 3000 s") && told.includes("instance_recovered by hand"),
+    );
+  });
+
+  it("forgets a route and believes what Redis says of it then", async () => {
+    const a = await stage.backend("a");
+    const host = await stage.serve("forgotten.test", a);
+    await stage.router.echo({ host });
+    const [status, body] = await order(`/routes/${host}/forget`);
+    assert.deepEqual([status, body], [200, { name: host, known: true }]);
+    assert.equal((await stage.router.echo({ host })).name, "a");
+    assert.ok((await kinds()).includes("route_removed by hand"), "the event");
+    assert.equal((await order("/routes/never-seen.test/forget"))[0], 404);
+  });
+
+  it("lets go what the guard holds, and single routes of it", async () => {
+    assert.equal((await order("/guard/release"))[0], 409);
+    const a = await stage.backend("a");
+    const hosts: string[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      hosts.push(await stage.serve(`held-${i}.test`, a));
+      await stage.router.echo({ host: hosts[i]! });
+    }
+    await stage.redis.client.flushall();
+    await eventually("they are held", async () => {
+      const { state, reasons } = await look<{ state: string; reasons: { reason: string }[] }>("/readyz");
+      assert.deepEqual([state, reasons.map((each) => each.reason)], ["degraded", ["guard_holding"]]);
+    });
+    assert.equal((await look<Route>(`/routes/${hosts[0]}`)).state, "held");
+    assert.equal((await stage.router.ask({ host: hosts[0]! })).status, 200);
+
+    assert.deepEqual((await order(`/routes/${hosts[0]}/forget`))[1], { name: hosts[0], known: false });
+    await eventually("one is gone", async () => {
+      assert.equal((await stage.router.ask({ host: hosts[0]! })).status, 404);
+    });
+    assert.equal((await stage.router.ask({ host: hosts[1]! })).status, 200);
+
+    const [status, body] = await order("/guard/release");
+    assert.equal(status, 200);
+    assert.ok((body.released as number) >= 4, JSON.stringify(body));
+    for (const host of hosts) {
+      await eventually("all are gone", async () => {
+        assert.equal((await stage.router.ask({ host })).status, 404);
+      });
+    }
+    assert.deepEqual((await look<Json>("/status")).guard, { held: 0, of: 0 });
+  });
+
+  it("takes no garbage for an order", async () => {
+    const a = await stage.backend("a");
+    await stage.router.echo({ host: await stage.serve("ordered.test", a) });
+    for (const [status, path] of [
+      [400, "/instances/nobody/eject"],
+      [404, "/instances/10.9.9.9:9/eject"],
+      [400, `/instances/${a.at}/eject?seconds=0`],
+      [400, `/instances/${a.at}/eject?seconds=86401`],
+      [400, `/instances/${a.at}/eject?seconds=x`],
+      [400, `/instances/${a.at}/eject?minutes=1`],
+      [405, `/instances/${a.at}`],
+      [405, "/routes"],
+      [404, "/nothing"],
+      [405, "/routes/ordered.test"],
+    ] as [number, string][]) {
+      assert.equal((await order(path))[0], status, path);
+    }
+    const [status, , answer] = await tell(guarded.port, `/instances/${a.at}/eject`, { headers: BEARER });
+    assert.deepEqual([status, answer.headers.allow], [405, "POST"]);
+    assert.deepEqual((await look<{ ejections: unknown[] }>("/status")).ejections, []);
+  });
+
+  it("tells that Redis is away, why and for how long", async () => {
+    await stage.redis.stop();
+    await eventually("it is told", async () => {
+      const ready = await look<{ state: string; store_down_for: number; reasons: { reason: string }[] }>(
+        "/readyz",
+      );
+      assert.equal(ready.reasons[0]?.reason, "store_down");
+      assert.equal(ready.state, "degraded");
+      assert.ok(ready.store_down_for >= 0, String(ready.store_down_for));
+    });
+    const { store } = await look<{ store: { state: string; reason: string; down_for: number } }>("/status");
+    assert.equal(store.state, "down");
+    assert.match(store.reason, /connection refused/);
+    await stage.redis.start();
+    await eventually("it is back", async () => {
+      assert.deepEqual((await look<Json>("/status")).store, { state: "up", reason: "", down_for: 0 });
+    });
+  });
+});
+
+describe("the admin server without a token", () => {
+  const stage = useStage({ workers: 1, http: guarded.http });
+
+  it("changes nothing for anybody", async () => {
+    const a = await stage.backend("a");
+    await stage.router.echo({ host: await stage.serve("unguarded.test", a) });
+    for (const path of [`/instances/${a.at}/eject`, "/routes/unguarded.test/forget", "/guard/release"]) {
+      for (const headers of [{}, BEARER, { authorization: "Bearer " }]) {
+        const [status, body] = await tell(guarded.port, path, { method: "POST", headers });
+        assert.deepEqual([status, body.error], [403, "token_needed"]);
+      }
+    }
+    assert.deepEqual((await told<Json>(guarded.port, "/status")).ejections, []);
+  });
+
+  it("answers nobody at an address that other machines reach", async () => {
+    const address = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .find((each) => each.family === "IPv4" && !each.internal)?.address;
+    assert.ok(address !== undefined, "this machine has no address but loopback ones");
+    const [status, body] = await tell(guarded.port, "/status", { address });
+    assert.deepEqual([status, body.error], [403, "token_needed"]);
   });
 });

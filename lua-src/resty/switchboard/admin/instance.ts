@@ -35,7 +35,7 @@ function has(admin: Admin, name: string, port: string, address: string): boolean
 function instance(admin: Admin, text: string): Given {
   const identity = identity_of_text(text);
   if (identity === undefined) {
-    return refused(400, "bad_address", `${BAD_ADDRESS}`);
+    return refused(400, "bad_address", BAD_ADDRESS);
   }
   const { dicts } = admin.router.lookup;
   const address = short_of(identity);

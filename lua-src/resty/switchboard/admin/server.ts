@@ -3,6 +3,7 @@
 import { Admin, Asked } from "./context";
 import { explain } from "./explain";
 import { instance } from "./instance";
+import { order } from "./orders";
 import { parse_query } from "./query";
 import { Given, refused, Refused, send, send_refusal } from "./reply";
 import { route } from "./route";
@@ -38,6 +39,27 @@ function get(admin: Admin, asked: Asked): Given {
     }
   }
   return refused(404, "not_found", "there is no such page; /openapi.json lists them");
+}
+
+/** Whether it is something that changes something. */
+function is_order(path: string): boolean {
+  return (
+    path === "/guard/release" ||
+    string.find(path, "^/instances/.+/eject$")[0] !== undefined ||
+    string.find(path, "^/instances/.+/restore$")[0] !== undefined
+  );
+}
+
+/** A POST: never without a token, wherever it comes from. A page in an operator's browser has none. */
+function post(admin: Admin, asked: Asked): Given {
+  const of_route = string.find(asked.path, "^/routes/.+/forget$")[0] !== undefined;
+  if (!of_route && !is_order(asked.path)) {
+    return refused(405, "method_not_allowed", "GET, HEAD");
+  }
+  if (admin.router.config.admin_token === "") {
+    return refused(403, "token_needed", "set admin_token: nothing is changed without one");
+  }
+  return order(admin, asked);
 }
 
 /** What is asked, from the request line: nginx's own path has slashes and dots taken out that a name may have. */
@@ -79,9 +101,19 @@ function serve(admin: Admin, pages: Pages): void {
     refuse(wrong);
     return;
   }
-  const may_read = asked.method === "GET" || asked.method === "HEAD";
-  if (!may_read) {
-    refuse({ status: 405, error: "method_not_allowed", detail: "GET, HEAD" });
+  const { method } = asked;
+  if (method !== "GET" && method !== "HEAD") {
+    const [done, wrong_order] =
+      method === "POST" ? post(admin, asked) : refused(405, "method_not_allowed", "GET, HEAD, POST");
+    if (done === undefined) {
+      refuse(wrong_order);
+    } else {
+      send(200, done);
+    }
+    return;
+  }
+  if (is_order(asked.path)) {
+    refuse({ status: 405, error: "method_not_allowed", detail: "POST" });
     return;
   }
   if (asked.path === "/readyz") {

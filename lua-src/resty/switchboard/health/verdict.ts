@@ -34,6 +34,8 @@ const TIMES = "h:times:";
 const OUT = "h:out:";
 const TRIED = "h:trial:";
 const PROBED = "h:probe:";
+/** The reason of who was taken out by an operator. */
+const BY_HAND = "by_hand";
 /** What became of a trial. */
 const RUNNING = 1;
 const PASSED = 2;
@@ -111,6 +113,20 @@ function pardon(state: NgxSharedDict, identity: string): void {
   state.delete(OUT + identity);
 }
 
+/** Takes an instance out because somebody wants it so, for that long, whatever it answers. */
+function eject_by_hand(state: NgxSharedDict, identity: string, seconds: number, now: number): void {
+  state.set(OUT + identity, string.format("%.3f %s", now + seconds, BY_HAND), seconds);
+  state.delete(TRIED + identity);
+}
+
+/** Ends an ejection because somebody wants it so: what was is forgotten, and nobody waits for a trial. */
+function acquit(state: NgxSharedDict, identity: string): void {
+  for (const key of [OUT, ROW, FAILED, ASKED, TIMES]) {
+    state.delete(key + identity);
+  }
+  state.set(TRIED + identity, PASSED, FORGET);
+}
+
 /**
  * Whether this worker may send requests to an instance whose time is over: one does first, and the others wait for how
  * that goes, but no longer than TRIAL.
@@ -130,4 +146,15 @@ function may_probe(state: NgxSharedDict, identity: string): boolean {
   return first === true;
 }
 
-export { ejection_of, may_probe, may_try, note_failure, note_success, pardon, WINDOW };
+export {
+  acquit,
+  BY_HAND,
+  eject_by_hand,
+  ejection_of,
+  may_probe,
+  may_try,
+  note_failure,
+  note_success,
+  pardon,
+  WINDOW,
+};

@@ -13,6 +13,9 @@ import { note_event } from "../observe/events";
 import { tell } from "../observe/journal";
 import { publish } from "../route/changes";
 import {
+  acquit,
+  BY_HAND,
+  eject_by_hand,
   Ejection,
   ejection_of,
   may_probe,
@@ -70,8 +73,9 @@ function look_at(from: Ward, identity: string, instance: InstanceState): void {
     }
     return;
   }
-  // What answers with errors takes connections too.
-  const may_be_back = ejection.reason !== "5xx" && from.probes < MOST_PROBES;
+  // What answers with errors takes connections too, and what an operator took out stays out.
+  const says_something = ejection.reason !== "5xx" && ejection.reason !== BY_HAND;
+  const may_be_back = says_something && from.probes < MOST_PROBES;
   if (may_be_back && may_probe(from.state, identity)) {
     from.probes += 1;
     ngx.thread.spawn(probe, from, identity);
@@ -162,6 +166,28 @@ function succeed(instance: InstanceState): void {
   }
 }
 
+/**
+ * Takes an instance out of all workers' pools, for an operator.
+ *
+ * @param seconds how long
+ */
+function eject(identity: string, seconds: number): void {
+  if (ward !== undefined) {
+    eject_by_hand(ward.state, identity, seconds, ngx.now());
+    note_event("instance_ejected", identity, string.format("by hand, for %.0f s", seconds));
+    take_out(ward, state_of(identity));
+    publish(ward.state, MARK + identity);
+  }
+}
+
+/** Puts an instance back into all workers' pools, for an operator: each does so when it looks next. */
+function restore(identity: string): void {
+  if (ward !== undefined) {
+    acquit(ward.state, identity);
+    note_event("instance_recovered", identity, "by hand");
+  }
+}
+
 /** Who is out of this worker's pools, why and until when. */
 function list_out(): { identity: string; ejection: Ejection | undefined }[] {
   const found: { identity: string; ejection: Ejection | undefined }[] = [];
@@ -173,4 +199,4 @@ function list_out(): { identity: string; ejection: Ejection | undefined }[] {
   return found;
 }
 
-export { fail, hear, list_out, MARK, start, succeed };
+export { eject, fail, hear, list_out, MARK, restore, start, succeed };

@@ -274,4 +274,4 @@ function conclude(
   return $multi(remember(loader, name, began, record, answer.pool_stamp, resolve_again), undefined);
 }
 
-export { begin, CHANGED, conclude, kind_of, source_of };
+export { begin, CHANGED, conclude, has_others, kind_of, source_of };

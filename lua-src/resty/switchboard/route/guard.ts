@@ -9,7 +9,11 @@ import { believe_losses } from "../store/trust";
 const HELD = "guard:held";
 const KNOWN = "guard:known";
 const SINCE = "guard:since";
+const LET_GO = "guard:let_go";
 const CHECKED = "guard:checked";
+
+/** Seconds for which a word to let go counts: Redis may have to be reached first. */
+const WORD = 600;
 
 export interface Held {
   /** Routes that are gone from Redis and served on. */
@@ -53,7 +57,19 @@ function release(state: NgxSharedDict, epoch: number): void {
   state.delete(HELD);
   state.delete(KNOWN);
   state.delete(SINCE);
+  state.delete(LET_GO);
   believe_losses(state, epoch);
+}
+
+/** An operator says that what is held may go: the worker that watches does so within a moment. */
+function let_go(state: NgxSharedDict): void {
+  state.set(LET_GO, true, WORD);
+}
+
+/** Whether an operator has said so. */
+function is_let_go(state: NgxSharedDict): boolean {
+  const [said] = state.get(LET_GO);
+  return said !== undefined;
 }
 
 /** The number of routes at the last full look; 0 before it. */
@@ -67,4 +83,4 @@ function checked_epoch(state: NgxSharedDict): number {
   return (epoch as number | undefined) ?? 0;
 }
 
-export { checked_epoch, held, hold, is_mass, note_checked, release };
+export { checked_epoch, held, hold, is_let_go, is_mass, let_go, note_checked, release };

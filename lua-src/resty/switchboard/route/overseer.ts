@@ -8,7 +8,7 @@ import { printable, tell } from "../observe/journal";
 import { wiped_at } from "../store/identity";
 import { holds, LOOK_EVERY } from "../store/lease";
 import { check_all, read_everything } from "./check";
-import { checked_epoch, Held, held, hold, is_mass, note_checked, release } from "./guard";
+import { checked_epoch, Held, held, hold, is_let_go, is_mass, note_checked, release } from "./guard";
 import { tick as tick_watch, Watch } from "./watch";
 
 /** Seconds between two attempts that failed. */
@@ -41,6 +41,10 @@ function may_go(watch: Watch, since: number): boolean {
   const { guard_hold } = watch.config;
   if (guard_hold > 0 && ngx.time() - since >= guard_hold) {
     tell(ngx.ERR, "guard_over", "held routes are believed gone: guard_hold is over");
+    return true;
+  }
+  if (is_let_go(watch.dicts.state)) {
+    tell(ngx.NOTICE, "guard_released", "held routes are believed gone: an operator says so");
     return true;
   }
   if (wiped_at(watch.config) + CLOCKS >= since) {
@@ -126,7 +130,7 @@ function tick(overseer: Overseer, exiting: boolean): void {
   }
   const { state } = watch.dicts;
   const due = checked_epoch(state) !== watch.epoch || held(state) !== undefined;
-  if (due && (ngx.now() >= overseer.next || watch.wiped)) {
+  if (due && (ngx.now() >= overseer.next || watch.wiped || is_let_go(state))) {
     watch.wiped = false;
     const [started] = ngx.timer.at(0, run, overseer);
     overseer.busy = started !== undefined;
