@@ -34,6 +34,7 @@ build = {
     ["resty.switchboard.admin.token"] = "lib/resty/switchboard/admin/token.lua",
     ["resty.switchboard.admin.way"] = "lib/resty/switchboard/admin/way.lua",
     ["resty.switchboard.balance.algorithms"] = "lib/resty/switchboard/balance/algorithms.lua",
+    ["resty.switchboard.balance.budget"] = "lib/resty/switchboard/balance/budget.lua",
     ["resty.switchboard.balance.circle"] = "lib/resty/switchboard/balance/circle.lua",
     ["resty.switchboard.balance.dice"] = "lib/resty/switchboard/balance/dice.lua",
     ["resty.switchboard.balance.draw"] = "lib/resty/switchboard/balance/draw.lua",

@@ -40,6 +40,8 @@ export interface Config {
   guard_share: number;
   guard_hold: number;
   tries: number;
+  /** Retries per request, such as 0.2. */
+  retry_budget: number;
   connect_timeout: number;
   send_timeout: number;
   read_timeout: number;

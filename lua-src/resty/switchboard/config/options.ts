@@ -247,6 +247,13 @@ const OPTIONS: Option[] = [
   },
   time("guard_hold", "60m", 0, 365 * A_DAY, "how long they are held; 0: until they are released"),
   count("tries", "0", 0, 100, "instances a request may try; 0: three, or as many as there are"),
+  {
+    name: "retry_budget",
+    default: "20%",
+    parse: parse_share,
+    describe:
+      "retries a route may have, as a share of its recent requests, but 30 in ten seconds at least; see Retries",
+  },
   time("connect_timeout", "3s", A_MILLISECOND, A_DAY, "how long connecting to an instance may take"),
   time("send_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may take no byte"),
   time("read_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may send no byte"),

@@ -7,7 +7,7 @@
  */
 
 import { of_last_try } from "./last_try";
-import { RequestState } from "./state";
+import { RequestState, WITHHELD } from "./state";
 
 type Field = (this: void, state: RequestState) => string;
 
@@ -17,11 +17,30 @@ function instance_of(state: RequestState): string {
   return peer !== undefined ? peer.state.identity : "";
 }
 
+/** Whether the budget kept the request from another try: it has failed, or was answered what `retry_on` names. */
+function missed_a_retry(state: RequestState): boolean {
+  if (state.grant !== WITHHELD) {
+    return false;
+  }
+  const retry_on = state.entry.policy?.retry_on;
+  return (
+    state.reason !== undefined ||
+    (retry_on !== undefined && string.find(retry_on, tostring(ngx.status), 1, true)[0] !== undefined)
+  );
+}
+
+function retry_reason_of(state: RequestState): string {
+  if (missed_a_retry(state)) {
+    return "budget_spent";
+  }
+  return state.tries > 1 ? (state.retry_reason ?? "") : "";
+}
+
 const FIELDS: Record<string, Field> = {
   switchboard_route: (state) => state.entry.name,
   switchboard_instance: instance_of,
   switchboard_tries: (state) => tostring(state.tries),
-  switchboard_retry_reason: (state) => (state.tries > 1 ? (state.retry_reason ?? "") : ""),
+  switchboard_retry_reason: retry_reason_of,
   switchboard_cache: (state) => state.found_in ?? "worker",
   switchboard_age: (state) => string.format("%.3f", math.max(0, ngx.now() - state.entry.loaded)),
   // nginx lists the times of all tries; a log of another router has one.

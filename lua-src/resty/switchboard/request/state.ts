@@ -9,11 +9,19 @@
 import { absent } from "../absent";
 import { cast } from "ffi";
 import { get_request } from "resty.core.base";
+import { give_back } from "../balance/budget";
 import { Peer } from "../balance/peer";
 import { Entry } from "../route/entry";
 import { FoundIn } from "../route/lookup";
 import { Reason } from "./answer";
 import { Notes } from "./debug";
+
+/** Nothing yet: the budget is asked when a try has failed. */
+const NO_GRANT = 0;
+/** A retry is promised. */
+const RESERVED = 1;
+/** There is none. */
+const WITHHELD = 2;
 
 export interface RequestState {
   entry: Entry;
@@ -21,6 +29,8 @@ export interface RequestState {
   peer: Peer | undefined;
   /** Tries so far, the running one included; one more on a fresh connection does not count. */
   tries: number;
+  /** What the budget says to a further try; see below. */
+  grant: typeof NO_GRANT | typeof RESERVED | typeof WITHHELD;
   /** Peers whose tries failed. */
   tried: Peer[];
   /** What explains the request, for who may see it; undefined: nobody asks. */
@@ -63,6 +73,13 @@ function release(state: RequestState): void {
   }
 }
 
+function forget_grant(state: RequestState): void {
+  if (state.grant === RESERVED) {
+    give_back(state.entry.budget);
+  }
+  state.grant = NO_GRANT;
+}
+
 function forget_tried(state: RequestState): void {
   for (const i of $range(state.tried.length, 1, -1)) {
     state.tried[i - 1] = undefined!;
@@ -76,6 +93,7 @@ function begin(entry: Entry): RequestState {
   if (state !== undefined) {
     release(state);
     forget_tried(state);
+    forget_grant(state);
     state.entry = entry;
     state.tries = 0;
     state.reason = undefined;
@@ -92,6 +110,7 @@ function begin(entry: Entry): RequestState {
       entry,
       peer: absent,
       tries: 0,
+      grant: NO_GRANT,
       tried: [],
       notes: absent,
       pooled: false,
@@ -113,6 +132,9 @@ function end(state: RequestState): void {
     state.peer.state.ended += 1;
   }
   release(state);
+  if (state.grant !== NO_GRANT) {
+    forget_grant(state);
+  }
   live.delete(tonumber(cast("uintptr_t", get_request()))!);
   running -= 1;
   if (spare_count < MOST_SPARE) {
@@ -133,4 +155,4 @@ function in_flight(): number {
   return running;
 }
 
-export { begin, current, end, in_flight, release };
+export { begin, current, end, in_flight, NO_GRANT, release, RESERVED, WITHHELD };

@@ -15,6 +15,7 @@ import {
   set_timeouts,
   set_upstream_tls,
 } from "ngx.balancer";
+import { has_room, redeem, reserve, spend } from "../balance/budget";
 import { Peer } from "../balance/peer";
 import { pick } from "../balance/pool";
 import { Config } from "../config";
@@ -29,7 +30,7 @@ import { of_last_try } from "./last_try";
 import { tell_instance_host } from "./obey";
 import { hear_death } from "./death";
 import { is_repeatable } from "./repeatable";
-import { current, release, RequestState } from "./state";
+import { current, NO_GRANT, release, RequestState, RESERVED, WITHHELD } from "./state";
 
 /**
  * OpenResty's nginx takes a status from the balancer, and counts a try on a pooled connection that was found
@@ -120,6 +121,35 @@ function may_be_pooled(config: Config, peer: Peer): boolean {
   return peer.state.in_flight > 0 || ngx.now() - peer.state.answered_at <= config.keepalive_idle;
 }
 
+/**
+ * Whether a further try may be granted. An app's answer is lost once nginx has turned to a further try: routes with
+ * `retry_on` need the budget's promise before. The others are asked when a try has failed.
+ */
+function grants(config: Config, state: RequestState, promise: boolean): boolean {
+  if (state.grant === RESERVED) {
+    return true;
+  }
+  const budget = state.entry.budget;
+  const granted = promise
+    ? reserve(budget, config.retry_budget, ngx.now())
+    : has_room(budget, config.retry_budget, ngx.now());
+  state.grant = !granted ? WITHHELD : promise ? RESERVED : NO_GRANT;
+  return granted;
+}
+
+/** Takes a retry from the route's budget. */
+function may_retry(config: Config, state: RequestState): boolean {
+  const budget = state.entry.budget;
+  if (state.grant === RESERVED) {
+    redeem(budget);
+    state.grant = NO_GRANT;
+    return true;
+  }
+  const granted = spend(budget, config.retry_budget, ngx.now());
+  state.grant = granted ? NO_GRANT : WITHHELD;
+  return granted;
+}
+
 /** Sends a try to a peer. `fresh`: on a connection of its own. */
 function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): void {
   state.peer = peer;
@@ -143,7 +173,12 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
     enable_keepalive(config.keepalive_idle, config.keepalive_requests);
   }
   const policy = state.entry.policy;
-  if (state.tries < state.entry.tries || (IS_OPENRESTY && state.pooled && policy?.retry_on === undefined)) {
+  const promise = policy?.retry_on !== undefined;
+  let more = state.tries < state.entry.tries;
+  if (more && (promise || state.entry.budget.spent)) {
+    more = grants(config, state, promise);
+  }
+  if (more || (IS_OPENRESTY && state.pooled && !promise)) {
     set_more_tries(1);
   }
   if (policy !== undefined && policy.host_of_instance) {
@@ -207,7 +242,8 @@ function send_again(config: Config, state: RequestState): void {
   }
   observe_failed_try(peer.state);
   state.tried[state.tried.length] = peer;
-  const untried = state.tries < state.entry.tries ? choose_again(state) : undefined;
+  const untried =
+    state.tries < state.entry.tries && may_retry(config, state) ? choose_again(state) : undefined;
   if (untried === undefined) {
     give_up(state, failure, peer.tls);
     return;
@@ -249,6 +285,7 @@ function balance(config: Config): void {
     return;
   }
   state.tries = 1;
+  entry.budget.requests += 1;
   send(config, state, peer, false);
 }
 

@@ -1,6 +1,7 @@
 /** A route made ready for requests: what the balancer needs, and nothing that must be parsed again. */
 
 import { absent } from "../absent";
+import { Budget, create as create_budget } from "../balance/budget";
 import { state_of } from "../balance/instances";
 import { Peer } from "../balance/peer";
 import { Pool } from "../balance/pool";
@@ -48,6 +49,8 @@ export interface Entry {
   falls_through: boolean;
   /** Most tries for one request. */
   tries: number;
+  /** What bounds the retries of all its requests; handed on to the next version. */
+  budget: Budget;
   /** Timeouts of a try, seconds, when they are not those of the conf. */
   timeouts: { connect: number; send: number; read: number } | undefined;
   /** Unix seconds at which the next heart-beating instance ends; math.huge: none does. */
@@ -253,6 +256,7 @@ function compile(
     policy: make_policy(options.policy, name),
     falls_through: options.fallthrough === true,
     tries: math.min(wanted, math.max(1, count)),
+    budget: previous?.budget ?? create_budget(ngx.now()),
     timeouts: own_timeouts
       ? {
           connect: options.connect_timeout ?? config.connect_timeout,
