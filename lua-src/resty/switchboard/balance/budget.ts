@@ -4,6 +4,9 @@
  * Retries multiply the load just when there is too much of it. With a budget, a route all of whose instances fail gets
  * a fifth more requests, not three times as many.
  *
+ * A try that could not connect has loaded nobody, and what follows it is free: where most instances of a route are gone,
+ * a budget would turn requests away that the others have room for.
+ *
  * Counted by route and worker over some ten seconds: each count fades by e every ten. Requests are counted by one
  * addition; all else is worked out when a try has failed, or where it may not be left until then (`reserve`).
  */
@@ -24,13 +27,11 @@ export interface Budget {
   reserved: number;
   /** ngx.now() of the last look. */
   looked: number;
-  /** It was spent at the last look: while it is, tries are not granted at all. */
-  spent: boolean;
 }
 
 /** @param now ngx.now() */
 function create(now: number): Budget {
-  return { requests: 0, recent: 0, retries: 0, reserved: 0, looked: now, spent: false };
+  return { requests: 0, recent: 0, retries: 0, reserved: 0, looked: now };
 }
 
 function fade(budget: Budget, now: number): void {
@@ -47,8 +48,7 @@ function fade(budget: Budget, now: number): void {
 function has_room(budget: Budget, share: number, now: number): boolean {
   fade(budget, now);
   const most = math.max(LEAST_A_SECOND * WINDOW, share * budget.recent);
-  budget.spent = budget.retries + budget.reserved + 1 > most;
-  return !budget.spent;
+  return budget.retries + budget.reserved + 1 <= most;
 }
 
 /**
@@ -89,4 +89,4 @@ function give_back(budget: Budget): void {
   budget.reserved -= 1;
 }
 
-export { create, give_back, has_room, redeem, reserve, spend };
+export { create, give_back, redeem, reserve, spend };

@@ -15,7 +15,7 @@ import {
   set_timeouts,
   set_upstream_tls,
 } from "ngx.balancer";
-import { has_room, redeem, reserve, spend } from "../balance/budget";
+import { redeem, reserve, spend } from "../balance/budget";
 import { Peer } from "../balance/peer";
 import { pick } from "../balance/pool";
 import { Config } from "../config";
@@ -122,23 +122,22 @@ function may_be_pooled(config: Config, peer: Peer): boolean {
 }
 
 /**
- * Whether a further try may be granted. An app's answer is lost once nginx has turned to a further try: routes with
- * `retry_on` need the budget's promise before. The others are asked when a try has failed.
+ * Whether a further try may be granted where the route has `retry_on`. An app's answer is lost once nginx has turned to a
+ * further try, so the budget must promise one before.
  */
-function grants(config: Config, state: RequestState, promise: boolean): boolean {
-  if (state.grant === RESERVED) {
-    return true;
+function is_promised(config: Config, state: RequestState): boolean {
+  if (state.grant !== RESERVED) {
+    const granted = reserve(state.entry.budget, config.retry_budget, ngx.now());
+    state.grant = granted ? RESERVED : WITHHELD;
   }
-  const budget = state.entry.budget;
-  const granted = promise
-    ? reserve(budget, config.retry_budget, ngx.now())
-    : has_room(budget, config.retry_budget, ngx.now());
-  state.grant = !granted ? WITHHELD : promise ? RESERVED : NO_GRANT;
-  return granted;
+  return state.grant === RESERVED;
 }
 
-/** Takes a retry from the route's budget. */
-function may_retry(config: Config, state: RequestState): boolean {
+/** Takes a retry from the route's budget, where the failed try may have cost an app something. */
+function may_retry(config: Config, state: RequestState, failure: Failure): boolean {
+  if (!failure.connected) {
+    return true;
+  }
   const budget = state.entry.budget;
   if (state.grant === RESERVED) {
     redeem(budget);
@@ -173,12 +172,12 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
     enable_keepalive(config.keepalive_idle, config.keepalive_requests);
   }
   const policy = state.entry.policy;
-  const promise = policy?.retry_on !== undefined;
+  const retry_on = policy !== undefined ? policy.retry_on : undefined;
   let more = state.tries < state.entry.tries;
-  if (more && (promise || state.entry.budget.spent)) {
-    more = grants(config, state, promise);
+  if (more && retry_on !== undefined) {
+    more = is_promised(config, state);
   }
-  if (more || (IS_OPENRESTY && state.pooled && !promise)) {
+  if (more || (IS_OPENRESTY && state.pooled && retry_on === undefined)) {
     set_more_tries(1);
   }
   if (policy !== undefined && policy.host_of_instance) {
@@ -243,7 +242,7 @@ function send_again(config: Config, state: RequestState): void {
   observe_failed_try(peer.state);
   state.tried[state.tried.length] = peer;
   const untried =
-    state.tries < state.entry.tries && may_retry(config, state) ? choose_again(state) : undefined;
+    state.tries < state.entry.tries && may_retry(config, state, failure) ? choose_again(state) : undefined;
   if (untried === undefined) {
     give_up(state, failure, peer.tls);
     return;
