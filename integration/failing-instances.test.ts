@@ -195,6 +195,39 @@ describe("a retry", () => {
     });
   });
 
+  it("repeats whatever has an Idempotency-Key, its body and all", async () => {
+    const [a, closing] = [await stage.backend("a"), await stage.keep(startClosing("closing"))];
+    const host = await routeTo("keyed.test", { eject: "off" }, a.at, closing.at);
+
+    for (let i = 0; i < 6; i += 1) {
+      const method = i % 3 === 0 ? "PATCH" : "POST";
+      const headers = { "idempotency-key": `order-${i}` };
+      const echo = await stage.router.echo({ host, method, body: "order", headers });
+      assert.deepEqual([echo.name, echo.bodyLength], ["a", 5]);
+    }
+
+    assert.ok(closing.count() > 0);
+  });
+
+  it("ends at the deadline of the request, however many tries are left", async () => {
+    const slow = [
+      await stage.keep(startSlow("slow-1", 60)),
+      await stage.keep(startSlow("slow-2", 60)),
+      await stage.keep(startSlow("slow-3", 60)),
+    ];
+    const host = await routeTo(
+      "late.test",
+      { read_timeout: "300ms", deadline: "500ms", tries: "3", eject: "off" },
+      ...slow.map(({ at }) => at),
+    );
+
+    const began = performance.now();
+    assertOurs(await stage.router.ask({ host }), 504, "read_timeout");
+
+    assert.ok(performance.now() - began >= 490);
+    assert.equal(total(slow), 2, "a try of 300 ms, and one of 200");
+  });
+
   it("repeats a GET after a read timeout, but no POST", async () => {
     const [a, slow] = [await stage.backend("a"), await stage.keep(startSlow("slow", 60))];
     const host = await routeTo("half-slow.test", { read_timeout: "200ms" }, a.at, slow.at);

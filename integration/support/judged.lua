@@ -115,7 +115,7 @@ end
 
 local address = require("resty.switchboard.net.address")
 local config = {
-  clock_slack = 5, deny_instances = { (address.parse_cidr("127.0.0.0/8")) }, key_format = "{kind}:{name}", legacy_prefix = "old-",
+  clock_slack = 5, deny_instances = { (address.parse_cidr("127.0.0.0/8")) }, key_format = "{kind}:{name}", legacy_prefix = "old-", server_schemas = {},
   schema = { schema },
 }
 local judge = require("resty.switchboard.observe.judges").create_judges(config)[1]

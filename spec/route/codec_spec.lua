@@ -15,7 +15,7 @@ describe("a route in the shared dict", function()
       { tls = true, host = "2001:db8::1", port = 8443, weight = 0, drain = true, zone = "a", id = "web.1", backup = true },
       { tls = false, host = "http.https.example", port = 80, weight = 65535, drain = false, addresses = { "10.1.1.1", "2001:db8::2" } },
       { tls = true, host = "gone.example", port = 443, weight = 1, drain = false, addresses = {} },
-    }, "set", { pool = "@blue", connect_timeout = 0.25, send_timeout = 1, read_timeout = 3600.5, tries = 7,
+    }, "set", { pool = "@blue", connect_timeout = 0.25, send_timeout = 1, read_timeout = 3600.5, deadline = 2.5, tries = 7,
       balance = "hash:header:X-User", hash_bound = 1.25, sticky = "session_id", sticky_max_age = 3600, slow_start = 0.5, prefer_zone = false })
     assert.same(route, round_trip(route))
   end)

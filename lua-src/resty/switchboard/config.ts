@@ -45,6 +45,8 @@ export interface Config {
   connect_timeout: number;
   send_timeout: number;
   read_timeout: number;
+  /** 0: none. */
+  deadline: number;
   websocket_timeout: number;
   keepalive_idle: number;
   keepalive_requests: number;

@@ -257,6 +257,13 @@ const OPTIONS: Option[] = [
   time("connect_timeout", "3s", A_MILLISECOND, A_DAY, "how long connecting to an instance may take"),
   time("send_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may take no byte"),
   time("read_timeout", "60s", A_MILLISECOND, A_DAY, "how long an instance may send no byte"),
+  time(
+    "deadline",
+    "0",
+    0,
+    A_DAY,
+    "how long all tries of a request may take together; 0: as long as they take",
+  ),
   time("websocket_timeout", "60m", A_MILLISECOND, 365 * A_DAY, "the same both ways for upgraded connections"),
   time(
     "keepalive_idle",

@@ -86,7 +86,7 @@ function location_for(policy: Policy, name: string): string | undefined {
   const vars = ngx.var as Vars;
   const needs_filter = policy.response_headers !== undefined && vars.switchboard_filters === undefined;
   // After a refused retry the app's answer is lost already: what may not be sent twice stays where nobody retries.
-  const retries = policy.retry_on !== undefined && is_repeatable(ngx.req.get_method());
+  const retries = policy.retry_on !== undefined && is_repeatable(vars);
   if (!retries && !needs_filter) {
     return undefined;
   }

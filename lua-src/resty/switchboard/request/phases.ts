@@ -9,7 +9,15 @@ import { observe } from "../observe/tally";
 import { Entry } from "../route/entry";
 import { Lookup } from "../route/lookup";
 import { Policy } from "../route/policy";
-import { count_refusal, explain_failure, name_reason, Reason, refuse, refuse_for_now } from "./answer";
+import {
+  count_refusal,
+  explain_failure,
+  name_reason,
+  Reason,
+  refuse,
+  refuse_for_now,
+  status_of,
+} from "./answer";
 import { Ask, Asks, read_ask } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { explain } from "./debug";
@@ -218,6 +226,8 @@ function header_filter(config: Config): void {
   if (status === 502 || status === 504) {
     const reason = failure_to_tell(status);
     if (reason !== undefined) {
+      // Stock nginx makes a 502 of what the balancer refuses, whatever status it names.
+      ngx.status = status_of(config, reason);
       name_reason(config, reason);
     }
   }

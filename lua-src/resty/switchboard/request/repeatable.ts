@@ -8,9 +8,12 @@ const REPEATABLE: Record<string, true | undefined> = {
   DELETE: true,
 };
 
-/** Whether a request of this method may reach an app twice (RFC 9110, 9.2.2). */
-function is_repeatable(method: string): boolean {
-  return REPEATABLE[method] !== undefined;
+/**
+ * Whether the request may reach an app twice: by its method (RFC 9110, 9.2.2), or because its client has given it an
+ * `Idempotency-Key`, by which the app knows it again.
+ */
+function is_repeatable(vars: Record<string, string | undefined>): boolean {
+  return REPEATABLE[vars.request_method ?? ""] !== undefined || (vars.http_idempotency_key ?? "") !== "";
 }
 
 export { is_repeatable };

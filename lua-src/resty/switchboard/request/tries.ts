@@ -23,6 +23,7 @@ import { fail } from "../health/ward";
 import { count } from "../observe/counters";
 import { tell } from "../observe/journal";
 import { observe_failed_try } from "../observe/tally";
+import { Timeouts } from "../route/entry";
 import { Reason } from "./answer";
 import { choose, choose_again, hear_failure } from "./choose";
 import { explain_failure_of_try, explain_try } from "./debug";
@@ -43,6 +44,8 @@ const IS_OPENRESTY =
 /** nginx's NGX_BUSY, which ngx_lua has no name for: no peer is left, a 502. */
 const BUSY = -3;
 const GATEWAY_TIMEOUT = 504;
+
+const A_MILLISECOND = 0.001;
 
 const NONE: Peer[] = [];
 
@@ -149,6 +152,18 @@ function may_retry(config: Config, state: RequestState, failure: Failure): boole
   return granted;
 }
 
+/** Seconds until the deadline of the request, never none: nginx takes that for its own default. */
+function seconds_left(timeouts: Timeouts): number {
+  if (timeouts.deadline === math.huge) {
+    return math.huge;
+  }
+  return math.max(A_MILLISECOND, timeouts.deadline - (ngx.now() - ngx.req.start_time()));
+}
+
+function is_over(timeouts: Timeouts | undefined): boolean {
+  return timeouts !== undefined && seconds_left(timeouts) <= A_MILLISECOND;
+}
+
 /** Sends a try to a peer. `fresh`: on a connection of its own. */
 function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): void {
   state.peer = peer;
@@ -191,7 +206,12 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
       config.websocket_timeout,
     );
   } else if (timeouts !== undefined) {
-    set_timeouts(timeouts.connect, timeouts.send, timeouts.read);
+    const left = seconds_left(timeouts);
+    set_timeouts(
+      math.min(timeouts.connect, left),
+      math.min(timeouts.send, left),
+      math.min(timeouts.read, left),
+    );
   }
 }
 
@@ -226,7 +246,7 @@ function send_again(config: Config, state: RequestState): void {
   if (!stale) {
     hear_failed_try(config, state, peer, failure);
   }
-  if (failure.sent && !is_repeatable(ngx.req.get_method())) {
+  if (failure.sent && !is_repeatable(ngx.var as Record<string, string | undefined>)) {
     observe_failed_try(peer.state);
     give_up(state, failure, peer.tls);
     return;
@@ -241,8 +261,8 @@ function send_again(config: Config, state: RequestState): void {
   }
   observe_failed_try(peer.state);
   state.tried[state.tried.length] = peer;
-  const untried =
-    state.tries < state.entry.tries && may_retry(config, state, failure) ? choose_again(state) : undefined;
+  const may_go_on = state.tries < state.entry.tries && !is_over(state.entry.timeouts);
+  const untried = may_go_on && may_retry(config, state, failure) ? choose_again(state) : undefined;
   if (untried === undefined) {
     give_up(state, failure, peer.tls);
     return;

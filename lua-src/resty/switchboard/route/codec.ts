@@ -44,6 +44,7 @@ function encode_options(record: RouteRecord): string {
   text += o.connect_timeout !== undefined ? ` c${number_text(o.connect_timeout)}` : "";
   text += o.send_timeout !== undefined ? ` s${number_text(o.send_timeout)}` : "";
   text += o.read_timeout !== undefined ? ` r${number_text(o.read_timeout)}` : "";
+  text += o.deadline !== undefined ? ` D${number_text(o.deadline)}` : "";
   text += o.tries !== undefined ? ` t${number_text(o.tries)}` : "";
   text += o.balance !== undefined ? ` B${o.balance}` : "";
   text += o.hash_bound !== undefined ? ` H${number_text(o.hash_bound)}` : "";
@@ -128,6 +129,8 @@ function decode_options(text: string, record: RouteRecord): void {
       o.send_timeout = tonumber(value);
     } else if (mark === "r") {
       o.read_timeout = tonumber(value);
+    } else if (mark === "D") {
+      o.deadline = tonumber(value);
     } else if (mark === "t") {
       o.tries = tonumber(value);
     } else if (mark === "B") {

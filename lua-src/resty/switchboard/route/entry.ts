@@ -8,7 +8,7 @@ import { Pool } from "../balance/pool";
 import { Config } from "../config";
 import { Tally } from "../observe/tally";
 import { SchemaName } from "../schema/layout";
-import { address_of, Instance, plain_entry, RouteRecord } from "../schema/record";
+import { address_of, Instance, plain_entry, RouteOptions, RouteRecord } from "../schema/record";
 import { profile_of } from "../schema/scope";
 import { parse_split } from "../schema/split";
 import { Choice, make_balancing } from "./balancing";
@@ -16,6 +16,15 @@ import { encode } from "./codec";
 import { create as create_paths, Paths } from "./path";
 import { make_policy, Policy } from "./policy";
 import { create as create_split, Split } from "./split";
+
+/** Seconds. */
+export interface Timeouts {
+  connect: number;
+  send: number;
+  read: number;
+  /** Of all tries together; math.huge: none. */
+  deadline: number;
+}
 
 export interface Entry {
   name: string;
@@ -52,7 +61,7 @@ export interface Entry {
   /** What bounds the retries of all its requests; handed on to the next version. */
   budget: Budget;
   /** Timeouts of a try, seconds, when they are not those of the conf. */
-  timeouts: { connect: number; send: number; read: number } | undefined;
+  timeouts: Timeouts | undefined;
   /** Unix seconds at which the next heart-beating instance ends; math.huge: none does. */
   expires: number;
   /** What became of instances whose time was over; undefined: there was none. */
@@ -66,12 +75,21 @@ const CONF_CONNECT_TIMEOUT = 3;
 const CONF_SEND_TIMEOUT = 60;
 const CONF_READ_TIMEOUT = 60;
 
-function timeouts_differ(config: Config): boolean {
-  return (
-    config.connect_timeout !== CONF_CONNECT_TIMEOUT ||
-    config.send_timeout !== CONF_SEND_TIMEOUT ||
-    config.read_timeout !== CONF_READ_TIMEOUT
-  );
+/** Undefined: those of the conf. */
+function timeouts_of(config: Config, options: RouteOptions): Timeouts | undefined {
+  const connect = options.connect_timeout ?? config.connect_timeout;
+  const send = options.send_timeout ?? config.send_timeout;
+  const read = options.read_timeout ?? config.read_timeout;
+  const deadline = options.deadline ?? config.deadline;
+  if (
+    connect === CONF_CONNECT_TIMEOUT &&
+    send === CONF_SEND_TIMEOUT &&
+    read === CONF_READ_TIMEOUT &&
+    deadline === 0
+  ) {
+    return undefined;
+  }
+  return { connect, send, read, deadline: deadline > 0 ? deadline : math.huge };
 }
 
 interface Peers {
@@ -213,11 +231,6 @@ function compile(
   const count = peers.takers;
   const options = record.options;
   const wanted = options.tries ?? (config.tries > 0 ? config.tries : DEFAULT_TRIES);
-  const own_timeouts =
-    options.connect_timeout !== undefined ||
-    options.send_timeout !== undefined ||
-    options.read_timeout !== undefined ||
-    timeouts_differ(config);
   let refusal: Entry["refusal"] = undefined;
   if (count === 0) {
     refusal = record.paths_only
@@ -257,13 +270,7 @@ function compile(
     falls_through: options.fallthrough === true,
     tries: math.min(wanted, math.max(1, count)),
     budget: previous?.budget ?? create_budget(ngx.now()),
-    timeouts: own_timeouts
-      ? {
-          connect: options.connect_timeout ?? config.connect_timeout,
-          send: options.send_timeout ?? config.send_timeout,
-          read: options.read_timeout ?? config.read_timeout,
-        }
-      : undefined,
+    timeouts: timeouts_of(config, options),
     expires,
     lapsed,
   };

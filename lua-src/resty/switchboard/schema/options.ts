@@ -82,6 +82,12 @@ function set_choice(options: RouteOptions, name: string, value: string): string 
   return undefined;
 }
 
+/** Seconds of a request's life. */
+const TIMES = new LuaSet<string>();
+for (const name of ["connect_timeout", "send_timeout", "read_timeout", "deadline"]) {
+  TIMES.add(name);
+}
+
 const OF_CHOICE = new LuaSet<string>();
 for (const name of [
   "balance",
@@ -139,7 +145,7 @@ function set_option(options: RouteOptions, name: string, value: string): string 
       return `tries must be a whole number from 1 to ${MOST_TRIES}`;
     }
     options.tries = tries;
-  } else if (name === "connect_timeout" || name === "send_timeout" || name === "read_timeout") {
+  } else if (TIMES.has(name)) {
     const [seconds, err] = parse_time(value);
     if (seconds === undefined) {
       return `${name} ${err}`;
@@ -147,7 +153,7 @@ function set_option(options: RouteOptions, name: string, value: string): string 
     if (seconds < 0.001 || seconds > LONGEST_TIMEOUT) {
       return `${name} must be 1ms to ${LONGEST_TIMEOUT}s`;
     }
-    options[name] = seconds;
+    options[name as "read_timeout"] = seconds;
   } else if (name === "split" || name === "split_cookie") {
     return set_split(options, name, value);
   } else if (OF_CHOICE.has(name)) {
@@ -169,11 +175,9 @@ function keep_last_good(options: RouteOptions, name: string, last: RouteOptions 
   }
   if (name === "pool") {
     options.pool = last.pool;
-  } else if (name === "tries" || name === "connect_timeout" || name === "send_timeout") {
-    options[name] = last[name];
-  } else if (name === "read_timeout") {
-    options.read_timeout = last.read_timeout;
-  } else if (OF_CHOICE.has(name) || name === "split" || name === "split_cookie") {
+  } else if (name === "tries") {
+    options.tries = last.tries;
+  } else if (TIMES.has(name) || OF_CHOICE.has(name) || name === "split" || name === "split_cookie") {
     (options as Record<string, unknown>)[name] = (last as Record<string, unknown>)[name];
   } else if (last.policy?.[name] !== undefined) {
     options.policy ??= {};

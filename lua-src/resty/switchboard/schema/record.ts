@@ -33,6 +33,7 @@ export interface RouteOptions {
   connect_timeout?: number;
   send_timeout?: number;
   read_timeout?: number;
+  deadline?: number;
   tries?: number;
   /** As it was written: `config/balance`. */
   balance?: string;
