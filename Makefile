@@ -102,6 +102,7 @@ install: $(compiled) ## into an OpenResty: PREFIX=/usr/local/openresty
 	rm -rf "$$lua" && mkdir -p "$$lua" "$$root/nginx/conf/switchboard"
 	cp -r lib/resty/switchboard/. "$$lua/"
 	cp "$$conf"/*.conf "$$root/nginx/conf/switchboard/"
+	cp -r "$$conf/admin" "$$root/nginx/conf/switchboard/"
 	echo "installed into $$root: add 'include switchboard/http.conf;' to http {} and 'include switchboard/proxy.conf;' to a location"
 
 image: build engine ## the image `switchboard`

@@ -226,6 +226,33 @@ describe("the image", () => {
   });
 });
 
+describe("the admin server of the image", () => {
+  it("answers this machine alone, and with a token only who has it", async () => {
+    const closed = await startReady();
+    const status = await ask(closed.adminPort, { host: "admin", path: "/status" });
+    assert.equal((JSON.parse(status.body) as { draining: boolean }).draining, false);
+    const description = await ask(closed.adminPort, { host: "admin", path: "/openapi.json" });
+    assert.equal((JSON.parse(description.body) as { openapi: string }).openapi, "3.1.0");
+
+    const port = closed.adminPort;
+    await closed.stop(5);
+    const open = await startReady({
+      SWITCHBOARD_ADMIN_LISTEN: `0.0.0.0:${port}`,
+      SWITCHBOARD_ADMIN_TOKEN: "t0ken",
+    });
+    for (const [authorization, expected] of [
+      ["Bearer t0ken", 200],
+      ["Bearer wrong", 401],
+    ] as const) {
+      for (const path of ["/status", "/openapi.json"]) {
+        const answer = await ask(port, { host: "admin", path, headers: { authorization } });
+        assert.equal(answer.status, expected, path);
+      }
+    }
+    assert.equal((await open.health("/readyz")).status, 200);
+  });
+});
+
 describe("a stop of the image", () => {
   for (const signal of ["TERM", "QUIT"]) {
     it(`by SIG${signal}: not ready at once, serving for DRAIN_WAIT, then a graceful end`, async () => {
@@ -356,6 +383,15 @@ describe("a mistake in the environment of the image", () => {
       { SWITCHBOARD_HEALTH_LISTEN: "8080" },
       /SWITCHBOARD_LISTEN .* and SWITCHBOARD_HEALTH_LISTEN .* the same/,
     ],
+    [
+      { SWITCHBOARD_ADMIN_LISTEN: "8082" },
+      /SWITCHBOARD_HEALTH_LISTEN .* and SWITCHBOARD_ADMIN_LISTEN .* the same/,
+    ],
+    [
+      { SWITCHBOARD_ADMIN_LISTEN: "0.0.0.0:8081" },
+      /SWITCHBOARD_ADMIN_LISTEN .* other machines: set SWITCHBOARD_ADMIN_TOKEN/,
+    ],
+    [{ SWITCHBOARD_ADMIN_LISTEN: "[::]:8081" }, /SWITCHBOARD_ADMIN_LISTEN .* set SWITCHBOARD_ADMIN_TOKEN/],
     [{ SWITCHBOARD_PROXY_PROTOCOL: "yes" }, /SWITCHBOARD_PROXY_PROTOCOL must be on or off; got "yes"/],
     [{ SWITCHBOARD_ACCESS_LOG: "/var/log/x" }, /SWITCHBOARD_ACCESS_LOG must be on or off/],
     [{ SWITCHBOARD_LOG_LEVEL: "loud" }, /SWITCHBOARD_LOG_LEVEL must be debug, info/],

@@ -57,6 +57,7 @@ describe("the tarball of make dist", () => {
     const conf = (await readdir(`${ROOT}nginx`))
       .filter((file) => file.endsWith(".conf"))
       .map((file) => `conf/${file}`);
+    conf.push(...(await files(`${ROOT}nginx/admin`)).map((file) => `conf/admin/${file}`));
     const others = ["CHANGELOG.md", "LICENSE", "Makefile", "README.md"];
     assert.deepEqual(held, [...lua, ...conf, ...others].sort());
     assert.ok(lua.includes("lib/resty/switchboard/init.lua"));
@@ -65,7 +66,7 @@ describe("the tarball of make dist", () => {
   it("lets an ngx_lua that is too old fail in a file whose name says which is needed", async () => {
     // nginx reads all of its conf before any Lua runs, and of a directive that it does not know it says only this.
     const holding: string[] = [];
-    for (const file of await readdir(join(unpacked, "conf"))) {
+    for (const file of await files(join(unpacked, "conf"))) {
       const text = await readFile(join(unpacked, "conf", file), "utf8");
       holding.push(...(/^\s*balancer_keepalive /m.test(text) ? [file] : []));
     }
@@ -81,8 +82,8 @@ describe("the tarball of make dist", () => {
     assert.match(stdout, /include switchboard\/http\.conf;/);
     assert.deepEqual(await files(lua), await files(join(unpacked, "lib/resty/switchboard")));
     assert.deepEqual(
-      await readdir(join(openresty, "nginx/conf/switchboard")),
-      await readdir(join(unpacked, "conf")),
+      await files(join(openresty, "nginx/conf/switchboard")),
+      await files(join(unpacked, "conf")),
     );
   });
 

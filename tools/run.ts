@@ -1,7 +1,7 @@
 /**
  * `make run`: Redis, the router and three small apps in containers, and what to type to play with them.
  *
- * Environment: SWITCHBOARD_REDIS_URL uses that Redis instead of starting one; PORT (8080) and HEALTH_PORT (8082)
+ * Environment: SWITCHBOARD_REDIS_URL uses that Redis instead of starting one; PORT (8080), HEALTH_PORT (8082), ADMIN_PORT (8081)
  * name other ports on 127.0.0.1; RUN_ONCE=1 ends after the ten requests.
  */
 
@@ -17,6 +17,8 @@ const HOST = "demo.localhost";
 const NAME = `switchboard-run-${process.pid}`;
 const PORT = Number(process.env.PORT ?? 8080);
 const HEALTH_PORT = Number(process.env.HEALTH_PORT ?? 8082);
+/** Of the admin server, where the router shares the host's network. */
+const ADMIN_PORT = Number(process.env.ADMIN_PORT ?? 8081);
 const APPS = ["one", "two", "three"];
 
 const started: string[] = [];
@@ -160,6 +162,8 @@ async function main(): Promise<void> {
           `SWITCHBOARD_LISTEN=127.0.0.1:${PORT}`,
           "-e",
           `SWITCHBOARD_HEALTH_LISTEN=127.0.0.1:${HEALTH_PORT}`,
+          "-e",
+          `SWITCHBOARD_ADMIN_LISTEN=127.0.0.1:${ADMIN_PORT}`,
         ];
   const router = `${NAME}-router`;
   started.push(router);

@@ -20,6 +20,7 @@ async function must(...words: string[]): Promise<string> {
 export interface ImageContainer {
   port: number;
   healthPort: number;
+  adminPort: number;
   id: string;
   ask(question: Question): Promise<Answer>;
   health(path: string): Promise<Answer>;
@@ -53,9 +54,11 @@ export async function createContainer(
 ): Promise<ImageContainer> {
   const port = await freePort();
   const healthPort = await freePort();
+  const adminPort = await freePort();
   const listens = {
     SWITCHBOARD_LISTEN: `127.0.0.1:${port}`,
     SWITCHBOARD_HEALTH_LISTEN: `127.0.0.1:${healthPort}`,
+    SWITCHBOARD_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
   };
   const id = await must(
     "create",
@@ -70,6 +73,7 @@ export async function createContainer(
   return {
     port,
     healthPort,
+    adminPort,
     id,
     ask: async (question) => ask(port, question),
     health,
