@@ -143,6 +143,7 @@ describe("the description of the admin server", () => {
       ["/routes/{name}", "/routes/e.test", 200],
       ["/routes/{name}", "/routes/none.test", 404],
       ["/instances/{address}", `/instances/${a.at}`, 200],
+      ["/instances/{address}", `/instances/${b.at}`, 200],
       ["/instances/{address}", `/instances/${dead}`, 200],
       ["/instances/{address}", "/instances/x", 400],
       ["/instances/{address}", "/instances/10.1.1.1:1", 404],
