@@ -53,7 +53,7 @@ describe("the options", function()
     local config = read_config(nil, 2)
     local expected = {
       redis_timeout = 1, redis_tls_verify = true, key_format = "{kind}:{name}", ttl = 10, stale_while_refresh = 10,
-      load_timeout = 0.25, max_stale = 0, watch = "auto", preload = false, guard_share = 0.5, guard_hold = 3600, negative_ttl = 2, empty_hold = 0.25, clock_slack = 5,
+      load_timeout = 0.25, max_stale = 0, watch = "auto", preload = false, guard_share = 0.5, guard_hold = 3600, snapshot_max_age = 0, negative_ttl = 2, empty_hold = 0.25, clock_slack = 5,
       balance = { algorithm = "round_robin" }, sticky_secret = "", tries = 0, retry_budget = 0.2,
       connect_timeout = 3, send_timeout = 60, read_timeout = 60, deadline = 0, websocket_timeout = 3600, keepalive_idle = 4,
       keepalive_requests = 1000, trusted_proxies = {}, deny_instances = {}, nameservers = {}, dns_timeout = 0.5,

@@ -39,6 +39,10 @@ export interface Config {
   /** 0 to 1. */
   guard_share: number;
   guard_hold: number;
+  /** A path; undefined: none is kept. */
+  snapshot?: string;
+  /** 0: any. */
+  snapshot_max_age: number;
   tries: number;
   /** Retries per request, such as 0.2. */
   retry_budget: number;

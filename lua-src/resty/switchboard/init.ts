@@ -28,6 +28,7 @@ import { Dicts, open } from "./route/dict";
 import { held } from "./route/guard";
 import { create as create_lookup, Lookup } from "./route/lookup";
 import { count as count_names } from "./route/names";
+import { load as load_snapshot, state_of as snapshot_state } from "./route/snapshot_keeper";
 import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch, lag_of, mode_of } from "./route/watch";
 import { create_layouts } from "./schema/layouts";
@@ -136,6 +137,7 @@ function configure(options?: Record<string, unknown>): void {
   open_counters(dicts.metrics);
   open_events(dicts.metrics);
   set_mode(config.observe);
+  load_snapshot(config, dicts);
   router = create_router(config, dicts);
   watched = {
     state: dicts.state,
@@ -148,6 +150,7 @@ function configure(options?: Record<string, unknown>): void {
     },
     drain_file: config.drain_file,
     watch: () => watch_state(dicts),
+    snapshot: config.snapshot !== undefined ? () => snapshot_state(dicts.state) : undefined,
   };
 }
 

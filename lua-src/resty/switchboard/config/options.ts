@@ -88,6 +88,14 @@ function parse_url(value: unknown): Parsed<unknown> {
   return $multi(undefined, `${must}: ${err}`);
 }
 
+function parse_path(value: unknown): Parsed<string> {
+  const [path] = parse_text(value);
+  if (path === undefined || string.find(path, "^/.*[^/]$")[0] === undefined) {
+    return $multi(undefined, "must be the path of a file, from / on and without blanks");
+  }
+  return $multi(path, undefined);
+}
+
 function parse_secret(value: unknown): Parsed<string> {
   if (value === "") {
     return $multi("", undefined);
@@ -246,6 +254,13 @@ const OPTIONS: Option[] = [
     describe: "when more than this share of the routes is gone at once, they are held, not believed gone",
   },
   time("guard_hold", "60m", 0, 365 * A_DAY, "how long they are held; 0: until they are released"),
+  {
+    name: "snapshot",
+    default: undefined,
+    parse: parse_path,
+    describe: "a file in which the known routes are kept, for a start without Redis; none when not set",
+  },
+  time("snapshot_max_age", "0", 0, 365 * A_DAY, "how old that file may be at the start; 0: any"),
   count("tries", "0", 0, 100, "instances a request may try; 0: three, or as many as there are"),
   {
     name: "retry_budget",

@@ -4,6 +4,7 @@
  */
 
 import { down_since, note_answer } from "../store/outage";
+import { SnapshotState } from "../route/snapshot_keeper";
 import { note_event } from "./events";
 
 const STARTED = "started";
@@ -18,6 +19,8 @@ export interface Watched {
   drain_file: string | undefined;
   /** What the watch of Redis has to say. */
   watch: (this: void) => WatchState;
+  /** What it knows of its snapshot; undefined: none is kept. */
+  snapshot: ((this: void) => SnapshotState) | undefined;
 }
 
 /** How this node hears of changes, and what it holds against them. */
@@ -106,6 +109,19 @@ function troubles(watched: Watched): Trouble[] {
     found.push({
       reason: "unwatched",
       detail: `nobody watches Redis, changes are seen after ttl: ${watch.reason}`,
+    });
+  }
+  const snapshot = watched.snapshot !== undefined ? watched.snapshot() : undefined;
+  if (snapshot !== undefined && snapshot.served > 0) {
+    found.push({
+      reason: "snapshot",
+      detail: `snapshot: ${snapshot.served} routes are those of the snapshot, Redis has not answered for all of them yet`,
+    });
+  }
+  if (snapshot?.failed !== undefined) {
+    found.push({
+      reason: "snapshot_failed",
+      detail: `the snapshot cannot be written: ${snapshot.failed}`,
     });
   }
   for (const [name, dict] of pairs(watched.dicts)) {

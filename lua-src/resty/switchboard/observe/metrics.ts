@@ -3,6 +3,7 @@
 import { down_since } from "../store/outage";
 import { read_counts, total_in_flight } from "./counters";
 import { content_type, create, family, finish, Page, sample, wants_open_metrics } from "./exposition";
+import { SnapshotState } from "../route/snapshot_keeper";
 import { write_section, write_totals } from "./families";
 import { Watched } from "./health";
 import { is_counting } from "./tally";
@@ -49,6 +50,31 @@ function write_store(page: Page, watched: Watched): void {
   );
 }
 
+function write_snapshot(page: Page, state: SnapshotState): void {
+  const { written } = state;
+  if (written !== undefined) {
+    gauge(
+      page,
+      "switchboard_snapshot_age_seconds",
+      "Since when the snapshot is the same; it is written when a route has changed.",
+      math.max(0, ngx.now() - written.time),
+    );
+    gauge(page, "switchboard_snapshot_size_bytes", "Size of the snapshot.", written.bytes);
+  }
+  gauge(
+    page,
+    "switchboard_snapshot_failed",
+    "Whether the snapshot could not be written the last time.",
+    state.failed !== undefined ? 1 : 0,
+  );
+  gauge(
+    page,
+    "switchboard_snapshot_served",
+    "Routes of the snapshot, until Redis has answered for all of them.",
+    state.served,
+  );
+}
+
 function write_dicts(page: Page, watched: Watched): void {
   family(page, "switchboard_dict_free_bytes", "gauge", "Free pages of the shared dicts.");
   for (const [name, dict] of pairs(watched.dicts)) {
@@ -82,6 +108,9 @@ function metrics(watched: Watched, by_name: boolean): void {
   write_totals(page, sheet, counting);
   gauge(page, "switchboard_in_flight", "Requests that run right now.", total_in_flight(watched.state));
   write_store(page, watched);
+  if (watched.snapshot !== undefined) {
+    write_snapshot(page, watched.snapshot());
+  }
   write_dicts(page, watched);
   if (by_name && counting) {
     write_section(page, sheet.sections[0]!, "route");

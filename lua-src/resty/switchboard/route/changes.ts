@@ -6,6 +6,7 @@
 
 const RING_SIZE = 1024;
 const GENERATION = "generation";
+const REVISION = "revision";
 
 /** What happened since a worker last looked. */
 export interface Changes {
@@ -62,4 +63,15 @@ function since(state: NgxSharedDict, seen: number, now: number, patience: boolea
   return { generation: now, names, everything: false };
 }
 
-export { current, publish, since };
+/** A route was added, changed or removed, whether or not workers must hear of it: what is kept of all is out of date. */
+function revise(state: NgxSharedDict): void {
+  state.incr(REVISION, 1, 0);
+}
+
+/** How often that was said; 0: never. */
+function revision(state: NgxSharedDict): number {
+  const [count] = state.get(REVISION);
+  return (count as number | undefined) ?? 0;
+}
+
+export { current, publish, revise, revision, since };

@@ -8,7 +8,7 @@ import { note_event } from "../observe/events";
 import { Kind, RouteRecord } from "../schema/record";
 import { believes_losses, epoch_of, is_complete, note_incomplete } from "../store/trust";
 import { LONGEST_FRESH } from "./age";
-import { publish } from "./changes";
+import { publish, revise } from "./changes";
 import { decode, encode, encode_lives, shortens } from "./codec";
 import * as dict from "./dict";
 import { Stored } from "./dict";
@@ -164,6 +164,7 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
   dict.write_match(loader.dicts, name, match, lifetime);
   if (began.old !== undefined) {
     dict.delete_route(loader.dicts, name);
+    revise(state);
     note_event("route_removed", name, pattern !== "" ? `${pattern} has it now` : "");
     if (has_others(loader, name)) {
       bump_pattern(state, name);
@@ -199,6 +200,9 @@ function remember(
     body,
   };
   save(loader, name, stored);
+  if (old === undefined || old.body !== body) {
+    revise(state);
+  }
   const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
   if (was_matched) {
     dict.delete_match(loader.dicts, name);

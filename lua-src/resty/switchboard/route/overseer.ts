@@ -8,6 +8,7 @@ import { printable, tell } from "../observe/journal";
 import { wiped_at } from "../store/identity";
 import { holds, LOOK_EVERY } from "../store/lease";
 import { check_all, read_everything } from "./check";
+import { create as create_keeper, Keeper, tick as tick_snapshot } from "./snapshot_keeper";
 import { checked_epoch, Held, held, hold, is_let_go, is_mass, note_checked, release } from "./guard";
 import { tick as tick_watch, Watch } from "./watch";
 
@@ -22,6 +23,7 @@ const CLOCKS = 5;
 
 export interface Overseer {
   watch: Watch;
+  keeper: Keeper;
   /** A check runs in this worker. */
   busy: boolean;
   /** ngx.now() before which none is begun. */
@@ -29,7 +31,8 @@ export interface Overseer {
 }
 
 function create(watch: Watch): Overseer {
-  return { watch, busy: false, next: 0 };
+  const keeper = create_keeper(watch.config, watch.dicts, () => holds(watch.lease) && !ngx.worker.exiting());
+  return { watch, keeper, busy: false, next: 0 };
 }
 
 function goes_on(overseer: Overseer): boolean {
@@ -125,7 +128,11 @@ function run(premature: boolean, overseer: Overseer): void {
 /** Every LOOK_EVERY in every worker; `exiting` when it is the last time. */
 function tick(overseer: Overseer, exiting: boolean): void {
   const { watch } = overseer;
-  if (!tick_watch(watch, exiting) || overseer.busy || watch.epoch === 0) {
+  if (!tick_watch(watch, exiting)) {
+    return;
+  }
+  tick_snapshot(overseer.keeper);
+  if (overseer.busy || watch.epoch === 0) {
     return;
   }
   const { state } = watch.dicts;
