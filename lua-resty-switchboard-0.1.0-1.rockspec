@@ -58,6 +58,7 @@ build = {
     ["resty.switchboard.config.environment"] = "lib/resty/switchboard/config/environment.lua",
     ["resty.switchboard.config.grammar"] = "lib/resty/switchboard/config/grammar.lua",
     ["resty.switchboard.config.key_format"] = "lib/resty/switchboard/config/key_format.lua",
+    ["resty.switchboard.config.lists"] = "lib/resty/switchboard/config/lists.lua",
     ["resty.switchboard.config.near"] = "lib/resty/switchboard/config/near.lua",
     ["resty.switchboard.config.options"] = "lib/resty/switchboard/config/options.lua",
     ["resty.switchboard.config.redis_url"] = "lib/resty/switchboard/config/redis_url.lua",
