@@ -19,7 +19,8 @@ const OF_STAGE = `${HERE}/routes`;
 const keeping = (file: string, more: RouterOptions = {}): RouterOptions => ({
   ...more,
   folders: { [HERE]: folder },
-  environment: { SWITCHBOARD_SNAPSHOT: file, ...more.environment },
+  // Hundreds of names are asked for at once, on a machine that may be busy.
+  environment: { SWITCHBOARD_SNAPSHOT: file, SWITCHBOARD_LOAD_TIMEOUT: "5s", ...more.environment },
 });
 
 async function run(router: Router, script: string): Promise<string> {

@@ -51,6 +51,52 @@ describe("the list of names", function()
     assert.equal("a.example", names.at(shared, slot))
   end)
 
+  --- The dict of routes, in which something happens before a call of a method goes through.
+  local function disturbed(method, happens)
+    local once = happens
+    return setmetatable({}, {
+      __index = function(_, key)
+        return function(_, ...)
+          if key == method and once then
+            once = once()
+          end
+          return dicts.routes[key](dicts.routes, ...)
+        end
+      end,
+    })
+  end
+
+  it("loses no name whose route is written while another worker tidies up", function()
+    local seen = setmetatable({
+      routes = disturbed("set", function() dict.tidy(dicts, 1, "a.example") end),
+    }, { __index = dicts })
+    assert(dict.write_route(seen, "a.example", stored("b")))
+    assert.same({ "a.example" }, all())
+    assert.equal("a.example", names.at(shared, dict.read_route(dicts, "a.example").slot))
+    assert.equal(1, names.count(shared))
+  end)
+
+  it("keeps a name whose route comes while it is tidied up", function()
+    names.add(shared, "a.example")
+    local late = setmetatable({
+      routes = disturbed("get", function()
+        local route = stored("b")
+        route.slot = 1
+        dict.write_route(dicts, "a.example", route)
+      end),
+    }, { __index = dicts })
+    dict.tidy(late, 1, "a.example")
+    assert.same({ "a.example" }, all())
+    assert.equal(1, names.count(shared))
+  end)
+
+  it("frees the slot of a name that has no route", function()
+    names.add(shared, "a.example")
+    dict.tidy(dicts, 1, "a.example")
+    assert.same({}, all())
+    assert.equal(0, names.count(shared))
+  end)
+
   it("evicts nothing when it is full, and the route is written all the same", function()
     local count = 0
     while names.add(shared, ("name-%d.example"):format(count)) do count = count + 1 end

@@ -57,8 +57,7 @@ function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boole
     const name = names.at(dicts.names, slot);
     const stored = name !== undefined ? dict.read_route(dicts, name) : undefined;
     if (name !== undefined && (stored === undefined || stored.slot !== slot)) {
-      // Evicted, or twice in the list.
-      names.remove(dicts.names, slot, name);
+      dict.tidy(dicts, slot, name);
     } else if (name !== undefined && stored !== undefined && stored.epoch === epoch) {
       tally.known += string.byte(name) === AT ? 0 : 1;
     } else if (name !== undefined) {

@@ -5,7 +5,7 @@
  * of made-up hosts fills and empties that one and evicts no route.
  */
 
-import { add, remove } from "./names";
+import { add, at, free, remove, restore, withdraw } from "./names";
 
 /** A route as it stands in the shared dict. */
 export interface Stored {
@@ -108,19 +108,11 @@ function slot_of(dicts: Dicts, name: string, stored: Stored): number {
   return add(dicts.names, name) ?? 0;
 }
 
-/**
- * Writes a route, and its name into the list of names when it has no slot there (`stored.slot`; give the
- * one of the version that is replaced).
- *
- * @returns true; or nil and why. A write that had to evict another route succeeds, and says so in its
- * second value.
- */
-function write_route(
+function put_route(
   dicts: Dicts,
   name: string,
   stored: Stored,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  stored.slot = slot_of(dicts, name, stored);
   const mark = stored.held ? " h" : "";
   const head = string.format(
     "%.3f %.3g %d %d %d%s",
@@ -139,6 +131,47 @@ function write_route(
     true,
     forcible ? `${ROUTES} is full and evicted a route: make its lua_shared_dict larger` : undefined,
   );
+}
+
+/**
+ * Writes a route, and its name into the list of names when it has no slot there (`stored.slot`; give the
+ * one of the version that is replaced).
+ *
+ * @returns true; or nil and why. A write that had to evict another route succeeds, and says so in its
+ * second value.
+ */
+function write_route(
+  dicts: Dicts,
+  name: string,
+  stored: Stored,
+): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
+  const slot = slot_of(dicts, name, stored);
+  const is_new = slot !== stored.slot;
+  stored.slot = slot;
+  const [ok, err] = put_route(dicts, name, stored);
+  if (ok !== undefined && is_new && slot > 0 && at(dicts.names, slot) !== name) {
+    // Who walks the list came between the two writes, and took the name for a leftover: see `tidy`.
+    stored.slot = add(dicts.names, name) ?? 0;
+    return put_route(dicts, name, stored);
+  }
+  return $multi(ok as true, err);
+}
+
+/**
+ * Frees the slot of a name whose route was evicted, or stands under another number.
+ *
+ * Another worker may have put the name there a moment ago, and be about to write the route. So the slot is given away only when
+ * there is no such route after the name was withdrawn; and who writes a route looks after that whether its name still stands.
+ */
+function tidy(dicts: Dicts, slot: number, name: string): void {
+  if (!withdraw(dicts.names, slot, name)) {
+    return;
+  }
+  if (read_route(dicts, name)?.slot === slot) {
+    restore(dicts.names, slot, name);
+  } else {
+    free(dicts.names, slot);
+  }
 }
 
 /** Takes a route out of its dict and its name out of the list. */
@@ -184,4 +217,4 @@ function delete_match(dicts: Dicts, name: string): void {
   dicts.matches.delete(name);
 }
 
-export { delete_match, delete_route, open, pool_of, read_match, read_route, write_match, write_route };
+export { delete_match, delete_route, open, pool_of, read_match, read_route, tidy, write_match, write_route };

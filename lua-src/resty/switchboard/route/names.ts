@@ -34,12 +34,29 @@ function add(names: NgxSharedDict, name: string): number | undefined {
   return slot;
 }
 
-/** Frees a slot, if this name has it. */
-function remove(names: NgxSharedDict, slot: number, name: string): void {
+/** Takes a name out of its slot, which nobody gets yet. @returns false where another name has the slot, or none */
+function withdraw(names: NgxSharedDict, slot: number, name: string): boolean {
   const [there] = names.get(tostring(slot));
   if (there === name) {
     names.delete(tostring(slot));
-    names.lpush(FREE, slot);
+  }
+  return there === name;
+}
+
+/** Puts back what was withdrawn. */
+function restore(names: NgxSharedDict, slot: number, name: string): void {
+  names.safe_set(tostring(slot), name);
+}
+
+/** Gives away a slot from which a name was withdrawn. */
+function free(names: NgxSharedDict, slot: number): void {
+  names.lpush(FREE, slot);
+}
+
+/** Frees a slot, if this name has it. */
+function remove(names: NgxSharedDict, slot: number, name: string): void {
+  if (withdraw(names, slot, name)) {
+    free(names, slot);
   }
 }
 
@@ -55,4 +72,4 @@ function count(names: NgxSharedDict): number {
   return math.max(0, last_slot(names) - (free ?? 0));
 }
 
-export { add, at, count, last_slot, remove };
+export { add, at, count, free, last_slot, remove, restore, withdraw };
