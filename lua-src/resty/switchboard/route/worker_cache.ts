@@ -37,6 +37,9 @@ export interface WorkerCache {
    * inherits. It holds none of them alive.
    */
   dependants: LuaTable<string, LuaSet<Entry>>;
+  /** How many such names there are, and with how many those are looked for that no entry is made of any more. */
+  parts: number;
+  most_parts: number;
   /** Routes of patterns. Apart, so that hosts evict none of them. */
   patterns: Recent<Slot>;
   /** Apart from the routes, so that a flood of hosts under a wildcard evicts none of them. */
@@ -65,10 +68,32 @@ const CARET = 94;
 const EVERYTHING = "!";
 const WEAK = { __mode: "k" } as LuaMetatable<LuaSet<Entry>>;
 
+/**
+ * Forgets the names whose entries are all gone: as many as there are routes may come and go, and be forgotten by the
+ * caches of routes long before they change.
+ */
+function sweep_parts(cache: WorkerCache): void {
+  let left = 0;
+  for (const [part, entries] of pairs(cache.dependants)) {
+    if (entries.isEmpty()) {
+      cache.dependants.delete(part);
+    } else {
+      left += 1;
+    }
+  }
+  cache.parts = left;
+  // Twice as many at least, so that a look at all of them is paid for by as many that are new.
+  cache.most_parts = math.max(cache.most_parts, 2 * left);
+}
+
 /** Remembers that an entry is to be dropped with another name. */
 function note_part(cache: WorkerCache, part: string, entry: Entry): void {
   let entries = cache.dependants.get(part) as LuaSet<Entry> | undefined;
   if (entries === undefined) {
+    if (cache.parts >= cache.most_parts) {
+      sweep_parts(cache);
+    }
+    cache.parts += 1;
     entries = setmetatable(new LuaSet<Entry>(), WEAK);
     cache.dependants.set(part, entries);
   }
@@ -82,6 +107,7 @@ function drop_dependants(cache: WorkerCache, part: string): void {
       entry.valid = false;
     }
     cache.dependants.delete(part);
+    cache.parts -= 1;
   }
 }
 
@@ -184,6 +210,8 @@ function create(
     with_ports,
     heard,
     dependants: new LuaTable(),
+    parts: 0,
+    most_parts: 2 * names,
     routes: recent.create(names),
     patterns: recent.create(names),
     matched: recent.create(names),
