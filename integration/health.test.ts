@@ -7,8 +7,13 @@ import { ask } from "./support/http-client.ts";
 import { useStage } from "./support/stage.ts";
 import { startSlow } from "./support/troubled-backends.ts";
 
+/** Fills the dict of hosts that nobody knows, as a flood of them does. */
+const FILL = `location = /fill { content_by_lua_block {
+  for i = 1, 100000 do ngx.shared.switchboard_matches:set("made-up-" .. i .. ".test", "0 0 0 ") end
+} }`;
+
 describe("the health pages", () => {
-  const stage = useStage({ workers: 1 });
+  const stage = useStage({ workers: 1, server: FILL });
 
   it("/healthz says that the process serves, /readyz that requests may come", async () => {
     for (const [path, body] of [
@@ -43,6 +48,16 @@ describe("the health pages", () => {
     assert.ok((after.get('switchboard_dict_free_bytes{dict="switchboard_routes"}') ?? 0) > 1_000_000);
     const page = await stage.router.health("/metrics");
     assert.doesNotMatch(page.body, /secret/);
+  });
+
+  it("/readyz is not concerned about a dict that a flood of made-up hosts has filled", async () => {
+    await stage.router.ask({ host: "flood.test", path: "/fill" });
+    const free = (await stage.router.metrics()).get(
+      'switchboard_dict_free_bytes{dict="switchboard_matches"}',
+    );
+    assert.ok(free! < 100_000, `${free} bytes are free`);
+
+    assert.equal((await stage.router.health("/readyz")).body, "ready\n");
   });
 
   it("change nothing, whatever is asked of them", async () => {

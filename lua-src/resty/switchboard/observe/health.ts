@@ -8,6 +8,7 @@ import { SnapshotState } from "../route/snapshot_keeper";
 import { note_event } from "./events";
 
 const STARTED = "started";
+const MATCHES = "switchboard_matches";
 /** Below this share of free room a dict is said to be nearly full. */
 const SCARCE = 0.05;
 
@@ -125,7 +126,8 @@ function troubles(watched: Watched): Trouble[] {
     });
   }
   for (const [name, dict] of pairs(watched.dicts)) {
-    if (dict.free_space() < dict.capacity() * SCARCE) {
+    // Of what fills and empties with whatever hosts clients make up, being full says nothing.
+    if (name !== MATCHES && dict.free_space() < dict.capacity() * SCARCE) {
       found.push({
         reason: "dict_nearly_full",
         detail: `${name} is nearly full; make its lua_shared_dict larger`,

@@ -8,6 +8,8 @@ import { write_section, write_totals } from "./families";
 import { Watched } from "./health";
 import { is_counting } from "./tally";
 
+/** Seconds between two pieces: stock nginx logs a warning at each sleep of none. */
+const BREATH = 0.001;
 const MODES = ["tracking", "notifications", "ttl", "none"];
 
 function gauge(page: Page, name: string, help: string, value: number): void {
@@ -89,7 +91,7 @@ function write_dicts(page: Page, watched: Watched): void {
 /** Between two pieces of a page requests have their turn. */
 function write_and_yield(text: string): void {
   ngx.print(text);
-  ngx.sleep(0);
+  ngx.sleep(BREATH);
 }
 
 /**

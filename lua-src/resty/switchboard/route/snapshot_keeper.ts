@@ -21,6 +21,8 @@ import { abandon, add, begin, end, end_frame, read, Writer, Written } from "./sn
 const APART = 10;
 /** Slots that are visited without a pause: about 0.3 ms. */
 const SLICE = 64;
+/** Seconds between two slices: stock nginx logs a warning at each sleep of none. */
+const BREATH = 0.001;
 /** Older than any age at which a route is served unasked. */
 const LONG_AGO = -1e9;
 
@@ -171,7 +173,7 @@ function write_routes(keeper: Keeper, writer: Writer): string | undefined {
       if (err !== undefined) {
         return err;
       }
-      ngx.sleep(0);
+      ngx.sleep(BREATH);
       if (!keeper.may()) {
         return "";
       }
