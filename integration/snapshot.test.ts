@@ -32,7 +32,7 @@ async function run(router: Router, script: string): Promise<string> {
 /** How many records the file has. */
 async function recordsIn(router: Router, file: string): Promise<number> {
   const head = await run(router, `head -n 1 ${file}`);
-  return Number(/^switchboard-routes 1 [0-9a-f]{8} (\d{10}) /.exec(head)?.[1]);
+  return Number(/^switchboard-routes 2 [0-9a-f]{8} (\d{10}) /.exec(head)?.[1]);
 }
 
 async function written(router: Router, file: string, records: number): Promise<void> {

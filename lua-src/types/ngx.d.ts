@@ -83,6 +83,13 @@ interface NgxSharedDict {
     key: string,
     value: string | number | boolean,
     exptime?: number,
+    flags?: number,
+  ): LuaMultiReturn<[boolean, string | undefined]>;
+  /** Like `add`, but evicts nothing. */
+  safe_add(
+    key: string,
+    value: string | number | boolean,
+    exptime?: number,
   ): LuaMultiReturn<[boolean, string | undefined]>;
   delete(key: string): void;
   expire(key: string, seconds: number): LuaMultiReturn<[boolean | undefined, string | undefined]>;

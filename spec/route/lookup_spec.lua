@@ -38,7 +38,7 @@ describe("a watched route whose heart-beats have all lapsed", function()
     outage.note_answer(dicts.state, false)
     trust.confirm(dicts.state, epoch)
     assert(dict.write_route(dicts, "beating.example", {
-      loaded = ngx.now(), fresh = 600, held = false, epoch = epoch, stamp = 0, lives = lives, body = body, text = lives .. "\n" .. body,
+      loaded = ngx.now(), fresh = 600, held = false, epoch = epoch, stamp = 0, text = codec.join(lives, body),
     }))
     assert.is_nil(lookup.find(routes, "beating.example").refusal)
 

@@ -2,6 +2,7 @@
 
 import { known_state } from "../balance/instances";
 import { ejection_of } from "../health/verdict";
+import { may_have } from "../route/codec";
 import { read_route } from "../route/dict";
 import { identity_of_text, short_of } from "./address";
 import { Admin } from "./context";
@@ -17,10 +18,10 @@ const MOST_ROUTES = 100;
 const BAD_ADDRESS = "must be address:port, [address]:port or https://address:port";
 
 /** Whether a stored route has the instance. Its text says so first: decoding all would take long. */
-function has(admin: Admin, name: string, port: string, address: string): boolean {
+function has(admin: Admin, name: string, host: string, port: number, address: string): boolean {
   const { lookup } = admin.router;
   const stored = read_route(lookup.dicts, name);
-  if (stored === undefined || string.find(stored.body, port, 1, true)[0] === undefined) {
+  if (stored === undefined || !may_have(stored.text, host, port)) {
     return false;
   }
   for (const member of look(lookup, name, stored).members) {
@@ -39,13 +40,13 @@ function instance(admin: Admin, text: string): Given {
   }
   const { dicts } = admin.router.lookup;
   const address = short_of(identity);
-  const [port] = string.match(identity, ":%d+$");
+  const [host, port] = string.match(identity, "^https?://(.*):(%d+)$");
   const page = next_page(
     dicts.names,
     "",
     MOST_ROUTES,
     (name) => name !== "",
-    (name) => has(admin, name, port!, address),
+    (name) => has(admin, name, host!, tonumber(port)!, address),
   );
   const known = known_state(identity);
   const ejection = ejection_of(dicts.state, identity);

@@ -1,13 +1,13 @@
 /**
  * A page of the names that this node knows, in order.
  *
- * The names stand in numbered slots in no order. One pass over them keeps the first few that come after where the last page
+ * The names stand on numbered pages in no order. One pass over them keeps the first few that come after where the last page
  * ended, so a page takes memory for itself alone, and it is done in slices: between two of them requests have their turn.
  */
 
-import { at, last_slot } from "../route/names";
+import { last_page, names_on } from "../route/names";
 
-/** Slots that are looked at in one go: below a millisecond. */
+/** Names that are looked at in one go: below a millisecond. */
 const SLICE = 500;
 /** Names that have more to be looked at than themselves. */
 const DEAR_SLICE = 50;
@@ -20,6 +20,8 @@ export interface Page {
   total: number;
   /** There are names after the page. */
   more: boolean;
+  /** No name after this one is among the first; undefined: any may be. */
+  bound: string | undefined;
 }
 
 /** Keeps the first `most` in order. */
@@ -27,6 +29,18 @@ function cut(names: string[], most: number): void {
   table.sort(names);
   for (const i of $range(names.length, most + 1, -1)) {
     names[i - 1] = undefined!;
+  }
+}
+
+/** Puts a name on the page if it is one of the first that come after where the last page ended. */
+function take_in(page: Page, name: string, after: string, kept: number): void {
+  page.total += 1;
+  if (name > after && (page.bound === undefined || name < page.bound)) {
+    page.names.push(name);
+    if (page.names.length >= 2 * kept) {
+      cut(page.names, kept);
+      page.bound = page.names[kept - 1];
+    }
   }
 }
 
@@ -45,27 +59,22 @@ function next_page(
   wants: (this: void, name: string) => boolean,
   has: ((this: void, name: string) => boolean) | undefined,
 ): Page {
-  const page: Page = { names: [], total: 0, more: false };
+  const page: Page = { names: [], total: 0, more: false, bound: undefined };
   // One more than asked for tells whether there is another page.
   const kept = most + 1;
-  let bound: string | undefined = undefined;
+  let seen = 0;
   let dear = 0;
-  for (const slot of $range(1, last_slot(names))) {
-    const name = at(names, slot);
-    if (name !== undefined && wants(name)) {
-      dear += has !== undefined ? 1 : 0;
-      if (has === undefined || has(name)) {
-        page.total += 1;
-        if (name > after && (bound === undefined || name < bound)) {
-          page.names.push(name);
-          if (page.names.length >= 2 * kept) {
-            cut(page.names, kept);
-            bound = page.names[kept - 1];
-          }
-        }
+  for (const number of $range(1, last_page(names))) {
+    for (const name of names_on(names, number)) {
+      const wanted = wants(name);
+      seen += 1;
+      dear += wanted && has !== undefined ? 1 : 0;
+      if (wanted && (has === undefined || has(name))) {
+        take_in(page, name, after, kept);
       }
     }
-    if (slot % SLICE === 0 || dear >= DEAR_SLICE) {
+    if (seen >= SLICE || dear >= DEAR_SLICE) {
+      seen = 0;
       dear = 0;
       ngx.sleep(BREATH);
     }

@@ -60,7 +60,7 @@ function is_held(state: NgxSharedDict, stored: Stored): boolean {
 
 /** What there is to know of a stored route. */
 function look(lookup: Lookup, name: string, stored: Stored): Looked {
-  const record = decode(stored.body, stored.lives);
+  const record = decode(stored.text);
   const members = members_of(lookup, name, stored, record);
   let ejected = false;
   for (const member of members) {

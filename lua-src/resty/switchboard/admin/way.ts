@@ -67,8 +67,7 @@ function copy_of(split: Split): Split {
 }
 
 function record_of(entry: Entry): RouteRecord {
-  const [line_end] = string.find(entry.text, "\n", 1, true);
-  return decode(string.sub(entry.text, line_end! + 1), string.sub(entry.text, 1, line_end! - 1));
+  return decode(entry.text);
 }
 
 function note_key(way: Way, key: string): void {

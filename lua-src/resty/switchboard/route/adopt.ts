@@ -4,8 +4,7 @@ import { Config } from "../config";
 import { parent_of } from "../schema/within";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
-import { decode } from "./codec";
-import * as dict from "./dict";
+import { decode, has_lives, pool_of } from "./codec";
 import { Dicts, Stored } from "./dict";
 import { compile, Entry } from "./entry";
 import * as recent from "./recent";
@@ -26,7 +25,7 @@ export interface Adopter {
 
 /** Whether heart-beats can be heard; while Redis is silent nothing ends. */
 function can_expire(adopter: Adopter, stored: Stored): boolean {
-  return stored.lives === "" || (reachable() && down_since(adopter.dicts.state) === undefined);
+  return !has_lives(stored.text) || (reachable() && down_since(adopter.dicts.state) === undefined);
 }
 
 /** Whether a compiled entry is what compiling this text again would give. */
@@ -51,17 +50,9 @@ function adopt(adopter: Adopter, name: string, stored: Stored, now: number, chec
     before.valid = true;
     entry = before;
   } else {
-    entry = compile(
-      adopter.config,
-      name,
-      stored.text,
-      decode(stored.body, stored.lives),
-      now,
-      expire,
-      before,
-    );
+    entry = compile(adopter.config, name, stored.text, decode(stored.text), now, expire, before);
   }
-  const pool = dict.pool_of(stored);
+  const pool = pool_of(stored.text);
   if (pool !== undefined) {
     note_part(adopter.cache, pool, entry);
   }

@@ -9,9 +9,8 @@ import { transaction } from "../store/redis";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many, MOST_AT_ONCE } from "./bulk";
-import * as dict from "./dict";
 import { Loader } from "./loader";
-import * as names from "./names";
+import { walk } from "./walk";
 
 /** Keys that Redis is asked to look at in one step of a SCAN. */
 const SCAN_COUNT = 200;
@@ -52,29 +51,25 @@ function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boole
   const { dicts } = loader;
   const tally: Tally = { known: 0, gone: 0, failed: undefined };
   let batch: string[] = [];
-  let slot = 1;
-  while (slot <= names.last_slot(dicts.names) && tally.failed === undefined) {
-    const name = names.at(dicts.names, slot);
-    const stored = name !== undefined ? dict.read_route(dicts, name) : undefined;
-    if (name !== undefined && (stored === undefined || stored.slot !== slot)) {
-      dict.tidy(dicts, slot, name);
-    } else if (name !== undefined && stored !== undefined && stored.epoch === epoch) {
+  const read = (): boolean => {
+    read_batch(loader, batch, tally);
+    batch = [];
+    if (!goes_on() || epoch_of(dicts.state) !== epoch) {
+      tally.failed = "overtaken";
+    }
+    return tally.failed === undefined;
+  };
+  walk(dicts, read, (name, stored) => {
+    if (stored.epoch === epoch) {
       tally.known += string.byte(name) === AT ? 0 : 1;
-    } else if (name !== undefined) {
-      batch.push(name);
+      return true;
     }
-    slot += 1;
-    if (batch.length >= MOST_AT_ONCE) {
-      read_batch(loader, batch, tally);
-      batch = [];
-      if (!goes_on() || epoch_of(dicts.state) !== epoch) {
-        tally.failed = "overtaken";
-      }
-    } else if (slot % 256 === 0) {
-      ngx.sleep(BREATH);
-    }
+    batch.push(name);
+    return batch.length < MOST_AT_ONCE || read();
+  });
+  if (tally.failed === undefined) {
+    read_batch(loader, batch, tally);
   }
-  read_batch(loader, batch, tally);
   return tally;
 }
 

@@ -9,11 +9,12 @@ import { Kind, RouteRecord } from "../schema/record";
 import { believes_losses, epoch_of, is_complete, note_incomplete } from "../store/trust";
 import { LONGEST_FRESH } from "./age";
 import { publish, revise } from "./changes";
-import { decode, encode, encode_lives, shortens } from "./codec";
+import { decode, encode, encode_lives, has_members, join, split } from "./codec";
 import * as dict from "./dict";
 import { Stored } from "./dict";
 import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";
+import { shortens } from "./lives";
 import { Loaded, Loader } from "./loader";
 import { keep_problems } from "./problems";
 import { Answer, read_route, Source } from "./read";
@@ -72,7 +73,7 @@ function begin(loader: Loader, name: string): Began {
     match_stamp: match_stamp(state, name, candidates),
     candidates,
     old,
-    last: old !== undefined ? decode(old.body, old.lives) : undefined,
+    last: old !== undefined ? decode(old.text) : undefined,
   };
 }
 
@@ -100,10 +101,8 @@ function with_head(old: Stored, began: Began, epoch: number, fresh: number, held
     held,
     epoch,
     stamp: began.stamp,
-    slot: old.slot,
+    page: old.page,
     text: old.text,
-    lives: old.lives,
-    body: old.body,
   };
 }
 
@@ -122,7 +121,7 @@ function hold(loader: Loader, name: string, began: Began): Stored | undefined {
     is_pool(name) ||
     // It was doubted, which is longer than held.
     old.epoch !== began.epoch ||
-    string.find(old.body, "\n", 1, true)[0] === undefined
+    !has_members(old.text)
   ) {
     return undefined;
   }
@@ -186,6 +185,7 @@ function remember(
 ): Loaded {
   const { state } = loader.dicts;
   const old = began.old;
+  const [old_lives, old_body] = split(old?.text ?? "");
   const body = encode(record);
   const lives = encode_lives(record);
   const stored: Stored = {
@@ -194,20 +194,18 @@ function remember(
     held: false,
     epoch: began.epoch,
     stamp: began.stamp + pool_stamp,
-    slot: old?.slot,
-    text: `${lives}\n${body}`,
-    lives,
-    body,
+    page: old?.page,
+    text: join(lives, body),
   };
   save(loader, name, stored);
-  if (old === undefined || old.body !== body) {
+  if (old === undefined || old_body !== body) {
     revise(state);
   }
   const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
   if (was_matched) {
     dict.delete_match(loader.dicts, name);
   }
-  if (old !== undefined && old.body !== body) {
+  if (old !== undefined && old_body !== body) {
     note_event("route_changed", name, `${record.instances.length} instances`);
   } else if (old === undefined && (was_matched || is_complete(state))) {
     note_event("route_added", name, `${record.instances.length} instances`);
@@ -219,7 +217,7 @@ function remember(
   if (
     was_matched ||
     (old === undefined && leads) ||
-    (old !== undefined && (old.body !== body || shortens(old.lives, lives)))
+    (old !== undefined && (old_body !== body || shortens(old_lives, lives)))
   ) {
     publish(state, name);
   }

@@ -5,7 +5,9 @@
  * of made-up hosts fills and empties that one and evicts no route.
  */
 
-import { add, at, free, remove, restore, withdraw } from "./names";
+import { LONGEST_FRESH } from "./age";
+import { add, has, remove } from "./names";
+import { put, take } from "./varint";
 
 /** A route as it stands in the shared dict. */
 export interface Stored {
@@ -19,12 +21,10 @@ export interface Stored {
   epoch: number;
   /** What route/fence said before the load began. */
   stamp: number;
-  /** Its number in the list of all names; undefined: it has none yet. */
-  slot?: number;
-  /** `lives` and `body` in one string: equal text means equal routes. */
+  /** The page of the list of all names where its name stands; undefined or 0: in none. */
+  page?: number;
+  /** What it says: route/codec. Equal texts are equal routes. */
   text: string;
-  lives: string;
-  body: string;
 }
 
 /** Where the exact name is unknown. */
@@ -53,6 +53,18 @@ const STATE = "switchboard_state";
 const NAMES = "switchboard_names";
 const METRICS = "switchboard_metrics";
 
+/** Of what is older than any age at which a route is served unasked. */
+const LONG_AGO = -1e9;
+/** How long a route is fresh: for the usual time, for one of its own, a held one for one of its own, not at all. */
+const USUAL = 0;
+const OWN = 1;
+const HELD = 2;
+const NEVER = 3;
+const AGES = 4;
+/** Times count milliseconds from the beginning of 2020. */
+const BASE = 1577836800000;
+const WORD = 2 ** 32;
+
 function named(name: string): NgxSharedDict {
   const dict = ngx.shared[name];
   if (dict === undefined) {
@@ -76,54 +88,60 @@ function open(): Dicts {
 }
 
 function read_route(dicts: Dicts, name: string): Stored | undefined {
-  const [value] = dicts.routes.get(name);
-  if (value === undefined) {
+  const [found, flags] = dicts.routes.get(name);
+  if (found === undefined) {
     return undefined;
   }
-  const text = value as string;
-  const [head_end] = string.find(text, "\n", 1, true);
-  const [lives_end] = string.find(text, "\n", head_end! + 1, true);
-  const [loaded, fresh, slot, epoch, stamp, mark] = string.match(
-    text,
-    "^(%S+) (%S+) (%d+) (%d+) (%d+)(.-)\n",
-  );
+  const value = found as string;
+  const [first, after_first] = take(value, 1);
+  const [high, after_high] = take(value, after_first);
+  const [epoch, after_epoch] = take(value, after_high);
+  const [stamp, after_stamp] = take(value, after_epoch);
+  const age = first % AGES;
+  let fresh = age === NEVER ? LONG_AGO : LONGEST_FRESH;
+  let from = after_stamp;
+  if (age === OWN || age === HELD) {
+    const [milliseconds, after] = take(value, after_stamp);
+    fresh = milliseconds / 1000;
+    from = after;
+  }
+  const low = (flags as number | undefined) ?? 0;
   return {
-    loaded: tonumber(loaded)!,
-    fresh: tonumber(fresh)!,
-    held: mark === " h",
-    epoch: tonumber(epoch)!,
-    stamp: tonumber(stamp)!,
-    slot: tonumber(slot),
-    text: string.sub(text, head_end! + 1),
-    lives: string.sub(text, head_end! + 1, lives_end! - 1),
-    body: string.sub(text, lives_end! + 1),
+    loaded: (BASE + high * WORD + (low < 0 ? low + WORD : low)) / 1000,
+    fresh,
+    held: age === HELD,
+    epoch,
+    stamp,
+    page: math.floor(first / AGES),
+    text: string.sub(value, from),
   };
 }
 
-/** The slot that a route keeps, or a free one. 0: the list of names is full, and it stands in none. */
-function slot_of(dicts: Dicts, name: string, stored: Stored): number {
-  if (stored.slot !== undefined && stored.slot > 0) {
-    return stored.slot;
+/** How long it is fresh, as two bits beside the number of the page. */
+function age_of(stored: Stored): number {
+  if (stored.held) {
+    return HELD;
   }
-  return add(dicts.names, name) ?? 0;
+  if (stored.fresh < 0) {
+    return NEVER;
+  }
+  return stored.fresh === LONGEST_FRESH ? USUAL : OWN;
 }
 
+/** What comes before the text is as short as can be. 32 bits of the time stand in the entry's flags, which take no room. */
 function put_route(
   dicts: Dicts,
   name: string,
   stored: Stored,
+  page: number,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  const mark = stored.held ? " h" : "";
-  const head = string.format(
-    "%.3f %.3g %d %d %d%s",
-    stored.loaded,
-    stored.fresh,
-    stored.slot,
-    stored.epoch,
-    stored.stamp,
-    mark,
-  );
-  const [ok, err, forcible] = dicts.routes.set(name, `${head}\n${stored.text}`);
+  stored.page = page;
+  const age = age_of(stored);
+  const time = math.max(0, math.floor(stored.loaded * 1000 + 0.5) - BASE);
+  const head = put(page * AGES + age) + put(math.floor(time / WORD)) + put(stored.epoch) + put(stored.stamp);
+  const own = age === OWN || age === HELD ? put(math.floor(stored.fresh * 1000 + 0.5)) : "";
+  // The flags are a signed number.
+  const [ok, err, forcible] = dicts.routes.set(name, head + own + stored.text, 0, (time % WORD) | 0);
   if (!ok) {
     return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
   }
@@ -134,8 +152,8 @@ function put_route(
 }
 
 /**
- * Writes a route, and its name into the list of names when it has no slot there (`stored.slot`; give the
- * one of the version that is replaced).
+ * Writes a route, and its name into the list of names when it does not stand there (on `stored.page`; give the one of
+ * the version that is replaced).
  *
  * @returns true; or nil and why. A write that had to evict another route succeeds, and says so in its
  * second value.
@@ -145,41 +163,38 @@ function write_route(
   name: string,
   stored: Stored,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  const slot = slot_of(dicts, name, stored);
-  const is_new = slot !== stored.slot;
-  stored.slot = slot;
-  const [ok, err] = put_route(dicts, name, stored);
-  if (ok !== undefined && is_new && slot > 0 && at(dicts.names, slot) !== name) {
-    // Who walks the list came between the two writes, and took the name for a leftover: see `tidy`.
-    stored.slot = add(dicts.names, name) ?? 0;
-    return put_route(dicts, name, stored);
+  const known = stored.page ?? 0;
+  const page = known > 0 ? known : add(dicts.names, name);
+  const [ok, err] = put_route(dicts, name, stored, page);
+  if (ok !== undefined && page > 0 && !has(dicts.names, page, name)) {
+    // Another worker has deleted the route, or took the name for a leftover: see `tidy`.
+    return put_route(dicts, name, stored, add(dicts.names, name));
   }
   return $multi(ok as true, err);
 }
 
+/** The route of a name that stands on this page. */
+function route_on(dicts: Dicts, page: number, name: string): Stored | undefined {
+  const stored = read_route(dicts, name);
+  return stored !== undefined && stored.page === page ? stored : undefined;
+}
+
 /**
- * Frees the slot of a name whose route was evicted, or stands under another number.
+ * Takes a name off a page when its route was evicted, or says that it stands elsewhere.
  *
- * Another worker may have put the name there a moment ago, and be about to write the route. So the slot is given away only when
- * there is no such route after the name was withdrawn; and who writes a route looks after that whether its name still stands.
+ * Another worker may have put it there a moment ago, and be about to write the route. So it is looked for when the name
+ * is off; and who writes a route looks after that whether its name still stands.
  */
-function tidy(dicts: Dicts, slot: number, name: string): void {
-  if (!withdraw(dicts.names, slot, name)) {
-    return;
-  }
-  if (read_route(dicts, name)?.slot === slot) {
-    restore(dicts.names, slot, name);
-  } else {
-    free(dicts.names, slot);
-  }
+function tidy(dicts: Dicts, page: number, name: string): void {
+  remove(dicts.names, page, name, () => route_on(dicts, page, name) !== undefined);
 }
 
 /** Takes a route out of its dict and its name out of the list. */
 function delete_route(dicts: Dicts, name: string): void {
   const stored = read_route(dicts, name);
   dicts.routes.delete(name);
-  if (stored?.slot !== undefined && stored.slot > 0) {
-    remove(dicts.names, stored.slot, name);
+  if (stored?.page !== undefined && stored.page > 0) {
+    remove(dicts.names, stored.page, name, () => false);
   }
 }
 
@@ -207,14 +222,19 @@ function write_match(dicts: Dicts, name: string, match: Match, lifetime: number)
   );
 }
 
-/** The pool that a stored route points to. */
-function pool_of(stored: Stored): string | undefined {
-  const [pool] = string.match(stored.body, "^[^\n]* p(@%S+)");
-  return pool;
-}
-
 function delete_match(dicts: Dicts, name: string): void {
   dicts.matches.delete(name);
 }
 
-export { delete_match, delete_route, open, pool_of, read_match, read_route, tidy, write_match, write_route };
+export {
+  delete_match,
+  delete_route,
+  LONG_AGO,
+  open,
+  read_match,
+  read_route,
+  route_on,
+  tidy,
+  write_match,
+  write_route,
+};

@@ -298,7 +298,7 @@ function compile_empty_path(host: Entry, name: string): Entry {
     entry.set(field, value);
   }
   entry.name = name;
-  entry.text = `\n${encode({ paths_only: false, instances: [], options: {}, problems: [] })}`;
+  entry.text = encode({ paths_only: false, instances: [], options: {}, problems: [] });
   entry.pool = undefined;
   entry.choice = undefined;
   entry.split = undefined;

@@ -14,12 +14,12 @@
 import { Config } from "../config";
 
 /** Another number whenever this layout, or that of route/codec, is another. */
-const FORMAT = 1;
+const FORMAT = 2;
 const MAGIC = "switchboard-routes";
 /** Before the first frame. */
 const NO_SUM = "00000000";
 
-/** A route; its text is `lives` and `body` of the dict. */
+/** A route; its text is that of route/codec. */
 const ROUTE = "R";
 /** A host without a route of its own; its text is the pattern that has it. */
 const MATCH = "M";

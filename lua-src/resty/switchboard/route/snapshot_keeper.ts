@@ -13,18 +13,15 @@ import { revision } from "./changes";
 import * as dict from "./dict";
 import { Dicts } from "./dict";
 import { checked_epoch } from "./guard";
-import * as names from "./names";
+import { count, last_page } from "./names";
 import { identity_of, RecordKind, ROUTE } from "./snapshot";
 import { abandon, add, begin, end, end_frame, read, Writer, Written } from "./snapshot_file";
+import { walk } from "./walk";
 
 /** Seconds between two snapshots. */
 const APART = 10;
-/** Slots that are visited without a pause: about 0.3 ms. */
-const SLICE = 64;
 /** Seconds between two slices: stock nginx logs a warning at each sleep of none. */
 const BREATH = 0.001;
-/** Older than any age at which a route is served unasked. */
-const LONG_AGO = -1e9;
 
 const WRITTEN = "snapshot:written";
 const COVERS = "snapshot:covers";
@@ -88,7 +85,7 @@ function state_of(state: NgxSharedDict): SnapshotState {
 
 /** Whether this node has never known a route, or has lost all that it knew. */
 function is_empty(dicts: Dicts): boolean {
-  const none_left = names.last_slot(dicts.names) > 0 && names.count(dicts.names) === 0;
+  const none_left = last_page(dicts.names) > 0 && count(dicts.names) === 0;
   return dicts.routes.get_keys(1).length === 0 && !none_left;
 }
 
@@ -98,16 +95,8 @@ function bring_back(dicts: Dicts, kind: RecordKind, name: string, loaded: number
     dict.write_match(dicts, name, { loaded: 0, epoch: 0, stamp: 0, pattern: text }, 0);
     return true;
   }
-  const [ok, evicted] = dict.write_route(dicts, name, {
-    loaded,
-    fresh: LONG_AGO,
-    held: false,
-    epoch: 0,
-    stamp: 0,
-    text,
-    lives: "",
-    body: "",
-  });
+  const stored = { loaded, fresh: dict.LONG_AGO, held: false, epoch: 0, stamp: 0, text };
+  const [ok, evicted] = dict.write_route(dicts, name, stored);
   return ok !== undefined && evicted === undefined;
 }
 
@@ -158,29 +147,25 @@ function load(config: Config, dicts: Dicts): void {
   }
 }
 
-/** @returns nil, or why it could not be written; then there is nothing left of it */
+/** @returns nil, or why it could not be written; empty: it is another's to write by now */
 function write_routes(keeper: Keeper, writer: Writer): string | undefined {
-  const { dicts } = keeper;
-  let slot = 1;
-  while (slot <= names.last_slot(dicts.names)) {
-    const name = names.at(dicts.names, slot);
-    const stored = name !== undefined ? dict.read_route(dicts, name) : undefined;
-    if (name !== undefined && stored !== undefined && stored.slot === slot) {
+  let failed: string | undefined = undefined;
+  walk(
+    keeper.dicts,
+    () => {
+      failed = end_frame(writer);
+      if (failed === undefined) {
+        ngx.sleep(BREATH);
+        failed = keeper.may() ? undefined : "";
+      }
+      return failed === undefined;
+    },
+    (name, stored) => {
       add(writer, ROUTE, name, stored.loaded, stored.text);
-    }
-    if (slot % SLICE === 0) {
-      const err = end_frame(writer);
-      if (err !== undefined) {
-        return err;
-      }
-      ngx.sleep(BREATH);
-      if (!keeper.may()) {
-        return "";
-      }
-    }
-    slot += 1;
-  }
-  return undefined;
+      return true;
+    },
+  );
+  return failed;
 }
 
 /** @returns why it could not be written; nil when it was, or is another's to write */
@@ -191,7 +176,7 @@ function write(keeper: Keeper, path: string): string | undefined {
   if (writer === undefined) {
     return err;
   }
-  if (names.count(keeper.dicts.names) === 0 && last_written(state) === undefined) {
+  if (count(keeper.dicts.names) === 0 && last_written(state) === undefined) {
     // It can be written; a file that was of no use to this node may be of use to its operator.
     abandon(writer);
     state.set(COVERS, covers);
