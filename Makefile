@@ -16,7 +16,7 @@ say = @printf '\n== %s\n' "$(1)"
 docker_run = docker run --rm -v "$$PWD":/switchboard:ro -w /switchboard
 sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
 
-.PHONY: help build lint gates spec integration guard bench test dist install run image clean engine
+.PHONY: help build lint gates spec integration guard bench soak test dist install run image clean engine
 
 help: ## show this list
 	@echo "make <what>:"
@@ -74,6 +74,14 @@ bench: build engine ## against bare nginx, HAProxy and a naive router, and the b
 	@npx tsx bench/run.ts
 	@npx tsx bench/watch.ts
 	@npx tsx bench/balance.ts
+	@npx tsx bench/workers.ts
+	@npx tsx bench/fanout.ts
+
+soak: build engine ## ten minutes of everything that goes wrong; MINUTES=60 for longer; the report is bench/soak.md
+	$(call say,soak)
+	@nginx/image/base-image openresty >/dev/null
+	@nginx/image/base-image tools >/dev/null
+	TESTCONTAINERS_RYUK_DISABLED=true npx tsx bench/soak.ts
 
 test: lint build gates spec guard integration ## all of the above
 	$(call say,all passed)
@@ -116,4 +124,4 @@ run: image ## Redis, the router and three sample apps; stays up until Ctrl-C
 	@exec npx tsx tools/run.ts
 
 clean: ## what was built here; images stay
-	rm -rf lib dist node_modules
+	rm -rf lib dist node_modules soak-logs

@@ -1,9 +1,9 @@
 import { strict as assert } from "node:assert";
 import { Agent } from "node:http";
-import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import type { Backend } from "./support/backends.ts";
 import { eventually, pass } from "./support/eventually.ts";
+import { flood } from "./support/flood.ts";
 import { underLoad } from "./support/load.ts";
 import { startProxy, type Proxy } from "./support/proxy.ts";
 import type { Router } from "./support/router.ts";
@@ -210,38 +210,6 @@ describe("while the way to Redis is bad", () => {
   });
 });
 
-/** Asks for so many hosts that nobody knows, many on one connection; how often the answer was 404. */
-async function flood(port: number, count: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let [sent, answered] = [0, 0];
-    const socket = connect(port, "127.0.0.1", () => send());
-    const send = (): void => {
-      const more = Math.min(200, count - sent);
-      let text = "";
-      for (let i = 0; i < more; i += 1) {
-        text += `GET / HTTP/1.1\r\nHost: made-up-${sent + i}.flood.test\r\n\r\n`;
-      }
-      sent += more;
-      socket.write(text);
-    };
-    let tail = "";
-    socket.on("data", (bytes) => {
-      const text = tail + bytes.toString("latin1");
-      const parts = text.split("X-Switchboard-Error: unknown_route\r\n");
-      tail = (parts.pop() ?? "").slice(-40);
-      answered += parts.length;
-      if (answered >= count) {
-        socket.destroy();
-        resolve(answered);
-      } else if (answered >= sent) {
-        send();
-      }
-    });
-    socket.on("error", reject);
-    socket.on("close", () => reject(new Error(`closed after ${answered} answers`)));
-  });
-}
-
 describe("a flood of a hundred thousand made-up hosts", () => {
   const stage = useStage({
     environment: { ...LONG, SWITCHBOARD_PRELOAD: "on" },
@@ -262,7 +230,7 @@ describe("a flood of a hundred thousand made-up hosts", () => {
     const before = await execs();
 
     const load = await underLoad({ port: stage.router.port, host: hosts[0]!, clients: 2 }, async () => {
-      assert.equal(await flood(stage.router.port, 100_000), 100_000);
+      assert.equal(await flood(stage.router.port, 100_000, (i) => `made-up-${i}.flood.test`), 100_000);
     });
 
     assert.deepEqual(load.failures, []);

@@ -1,5 +1,5 @@
 import { Agent } from "node:http";
-import { ask, type Answer, type RequestError } from "./http-client.ts";
+import { ask, type Answer, type Question, type RequestError } from "./http-client.ts";
 
 /** What clients got while something happened. */
 export interface Load {
@@ -38,14 +38,13 @@ function note(load: Load, answer: Answer): void {
   }
 }
 
-async function askOnce(options: LoadOptions, agent: Agent): Promise<Answer> {
-  const { port, host, method = "GET", body } = options;
+/** Asks as every client does: a server may close an idle connection just as a request leaves, then it asks again. */
+export async function askOnce(port: number, question: Question): Promise<Answer> {
   try {
-    return await ask(port, { host, method, body, agent });
+    return await ask(port, question);
   } catch (error) {
-    // A server may close an idle connection just as a request leaves; every client asks again then.
     if ((error as RequestError).reusedConnection === true) {
-      return ask(port, { host, method, body, agent });
+      return ask(port, question);
     }
     throw error;
   }
@@ -59,12 +58,14 @@ async function askOnce(options: LoadOptions, agent: Agent): Promise<Answer> {
  */
 export async function underLoad(options: LoadOptions, during: (load: Load) => Promise<void>): Promise<Load> {
   const load: Load = { total: 0, byBackend: new Map(), failures: [] };
+  const { host, method = "GET", body } = options;
+  const question: Question = { host, method, body };
   let running = true;
   const client = async (): Promise<void> => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     while (running) {
       try {
-        note(load, await askOnce(options, agent));
+        note(load, await askOnce(options.port, { ...question, agent }));
       } catch (error) {
         load.total += 1;
         noteFailure(load, String(error));
