@@ -6,12 +6,22 @@
  * value is the process id, because worker ids repeat after a reload, and a number that grows with every
  * holder: a worker that was stopped for a while and goes on does not take the lease of its successor for
  * its own.
+ *
+ * A holder that is dead loses it at the next look of another. One that lives and does not come to renew it has longer: on a
+ * machine that has no time for its workers the lease would else go round, and each that takes it has all routes
+ * read again.
  */
+
+import { C, cdef } from "ffi";
+
+cdef('int switchboard_kill(int process, int signal) __asm__("kill");');
+
+const system = C as { switchboard_kill: (this: void, process: number, signal: number) => number };
 
 const KEY = "lease";
 const TERM = "lease:term";
-/** Seconds that it lives when it is not renewed. With a look every LOOK_EVERY it is taken over within 1 s. */
-const LIFETIME = 0.7;
+/** Seconds that it lives when it is not renewed. */
+const LIFETIME = 3;
 /** Seconds between two looks at it. */
 const LOOK_EVERY = 0.2;
 
@@ -34,6 +44,18 @@ function holds(lease: Lease): boolean {
   return value === lease.mine;
 }
 
+/** The process id of the holder; undefined when nobody is. */
+function holder(state: NgxSharedDict): number | undefined {
+  const [value] = state.get(KEY);
+  const [pid] = string.match(tostring(value ?? ""), "^%d+");
+  return tonumber(pid);
+}
+
+/** Whether a process is there: workers of a node are all of one user. */
+function lives(pid: number): boolean {
+  return system.switchboard_kill(pid, 0) === 0;
+}
+
 /** Renews the lease, or takes it when nobody has it. Call it every LOOK_EVERY seconds. */
 function look(lease: Lease): boolean {
   if (holds(lease)) {
@@ -41,9 +63,13 @@ function look(lease: Lease): boolean {
     return true;
   }
   lease.mine = undefined;
-  const [taken] = lease.state.get(KEY);
-  if (taken !== undefined) {
-    return false;
+  const pid = holder(lease.state);
+  if (pid !== undefined) {
+    if (lives(pid)) {
+      return false;
+    }
+    // Whoever took it in between loses it again, and looks again.
+    lease.state.delete(KEY);
   }
   const [term] = lease.state.incr(TERM, 1, 0);
   const mine = `${ngx.worker.pid()} ${term ?? 0}`;
@@ -60,13 +86,6 @@ function release(lease: Lease): void {
     lease.state.delete(KEY);
   }
   lease.mine = undefined;
-}
-
-/** The process id of the holder; undefined when nobody is. */
-function holder(state: NgxSharedDict): number | undefined {
-  const [value] = state.get(KEY);
-  const [pid] = string.match(tostring(value ?? ""), "^%d+");
-  return tonumber(pid);
 }
 
 export { create, holder, holds, look, LOOK_EVERY, release };
