@@ -98,6 +98,8 @@ interface NgxSharedDict {
   llen(key: string): LuaMultiReturn<[number, undefined] | Failure>;
   get_keys(most?: number): string[];
   flush_all(): void;
+  /** Frees what has expired; walks all of the dict under its lock. */
+  flush_expired(most?: number): number;
   capacity(): number;
   free_space(): number;
 }

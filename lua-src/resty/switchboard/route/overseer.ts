@@ -18,6 +18,11 @@ const AGAIN = 1;
 const HELD_AGAIN = 5;
 /** Looks at the lease in one timer: nginx gives its memory back when it ends. */
 const LOOKS = 1000;
+/**
+ * Seconds between two looks for what has ended in the dict of the node's state: nginx frees that only behind nothing that
+ * lasts, so ejections of instances that never come back would fill it.
+ */
+const TIDY_EVERY = 30;
 /** Seconds by which an operator's clock may be behind this node's. */
 const CLOCKS = 5;
 
@@ -28,11 +33,13 @@ export interface Overseer {
   busy: boolean;
   /** ngx.now() before which none is begun. */
   next: number;
+  /** ngx.now() at which the dict is tidied next. */
+  tidy_at: number;
 }
 
 function create(watch: Watch): Overseer {
   const keeper = create_keeper(watch.config, watch.dicts, () => holds(watch.lease) && !ngx.worker.exiting());
-  return { watch, keeper, busy: false, next: 0 };
+  return { watch, keeper, busy: false, next: 0, tidy_at: 0 };
 }
 
 function goes_on(overseer: Overseer): boolean {
@@ -132,12 +139,17 @@ function tick(overseer: Overseer, exiting: boolean): void {
     return;
   }
   tick_snapshot(overseer.keeper);
+  const now = ngx.now();
+  if (now >= overseer.tidy_at) {
+    overseer.tidy_at = now + TIDY_EVERY;
+    watch.dicts.state.flush_expired();
+  }
   if (overseer.busy || watch.epoch === 0) {
     return;
   }
   const { state } = watch.dicts;
   const due = checked_epoch(state) !== watch.epoch || held(state) !== undefined;
-  if (due && (ngx.now() >= overseer.next || watch.wiped || is_let_go(state))) {
+  if (due && (now >= overseer.next || watch.wiped || is_let_go(state))) {
     watch.wiped = false;
     const [started] = ngx.timer.at(0, run, overseer);
     overseer.busy = started !== undefined;
