@@ -211,7 +211,13 @@ describe("the admin server", () => {
     }
     const status = await told<Json>(open.port, "/status");
     assert.deepEqual([status.worker, status.workers, status.draining], [0, 1, false]);
-    assert.deepEqual(status.store, { state: "up", reason: "", down_for: 0 });
+    assert.deepEqual(status.store, {
+      state: "up",
+      server: stage.redis.url,
+      cause: "",
+      reason: "",
+      down_for: 0,
+    });
     assert.equal((status.watch as Json).mode, "tracking");
     assert.deepEqual(status.guard, { held: 0, of: 0 });
     const dicts = Object.entries(status.dicts as Record<string, { capacity: number; free: number }>);
@@ -459,12 +465,14 @@ describe("the admin server with a token", () => {
       assert.equal(ready.state, "degraded");
       assert.ok(ready.store_down_for >= 0, String(ready.store_down_for));
     });
-    const { store } = await look<{ store: { state: string; reason: string; down_for: number } }>("/status");
+    const { store } = await look<{ store: Record<"state" | "cause" | "reason", string> }>("/status");
     assert.equal(store.state, "down");
     assert.match(store.reason, /connection refused/);
+    assert.equal(store.cause, "unreachable");
     await stage.redis.start();
     await eventually("it is back", async () => {
-      assert.deepEqual((await look<Json>("/status")).store, { state: "up", reason: "", down_for: 0 });
+      const { store: back } = await look<{ store: Record<string, unknown> }>("/status");
+      assert.deepEqual([back.state, back.cause, back.reason, back.down_for], ["up", "", "", 0]);
     });
   });
 });

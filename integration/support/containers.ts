@@ -5,17 +5,19 @@ import { getContainerRuntimeClient, type StartedTestContainer } from "testcontai
 /** The folder of the repository. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-type Image = "openresty" | "tools";
+type Image = "openresty" | "tools" | "redis-7";
 
 const images = new Map<Image, string>();
 
-/** The tag of one of the base images; the script makes what is missing. */
+/** The tag of one of the images that containers are started from; its script makes what is missing. */
 export function imageOf(kind: Image): string {
   const known = images.get(kind);
   if (known !== undefined) {
     return known;
   }
-  const tag = execFileSync(`${ROOT}nginx/image/base-image`, [kind], { encoding: "utf8" }).trim();
+  const [script, words] =
+    kind === "redis-7" ? ["integration/support/redis-7-image", []] : ["nginx/image/base-image", [kind]];
+  const tag = execFileSync(`${ROOT}${script}`, words, { encoding: "utf8" }).trim();
   images.set(kind, tag);
   return tag;
 }

@@ -16,8 +16,17 @@ export interface RedisServer extends Control {
   close(): Promise<void>;
 }
 
+/** The servers that there are, by the images and programs that they are. */
+const SERVERS = {
+  "Redis 8": ["tools", "redis-server"],
+  "Redis 7": ["redis-7", "/opt/redis-7/redis-server"],
+  "Valkey 8": ["tools", "valkey-server"],
+} as const;
+
 /** How to start a Redis. */
 export interface RedisServerOptions {
+  /** Redis 8 unless given. */
+  server?: keyof typeof SERVERS;
   /** Arguments of redis-server beside the port. */
   arguments?: string[];
   files?: { content: string; target: string }[];
@@ -32,10 +41,11 @@ export interface RedisServerOptions {
 /** Starts Redis on a port of 127.0.0.1. It keeps its data over `stop` and `start`. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const port = await freePort();
-  const command = ["redis-server", "--bind", "127.0.0.1", "--dir", "/tmp", "--save", "3600 1"];
+  const [image, program] = SERVERS[options.server ?? "Redis 8"];
+  const command: string[] = [program, "--bind", "127.0.0.1", "--dir", "/tmp", "--save", "3600 1"];
   command.push(...(options.plain === false ? [] : ["--port", String(port)]));
   command.push(...(options.arguments ?? []).map((argument) => argument.replace("{port}", String(port))));
-  const container = await new GenericContainer(imageOf("tools"))
+  const container = await new GenericContainer(imageOf(image))
     .withNetworkMode("host")
     .withCopyContentToContainer(options.files ?? [])
     .withBindMounts(

@@ -120,6 +120,10 @@ interface NgxTcpSocket {
     pattern?: string | number,
   ): LuaMultiReturn<[string, undefined, undefined] | [undefined, string, string | undefined]>;
   settimeout(milliseconds: number): void;
+  /** Whatever has come, at most so many bytes. */
+  receiveany(most: number): LuaMultiReturn<[string, undefined] | Failure>;
+  /** What ngx.ssl has parsed: shown to a server that asks for it in the next handshake. */
+  setclientcert(certificate: object, key: object): LuaMultiReturn<[true, undefined] | Failure>;
   settimeouts(connect: number, send: number, read: number): void;
   setkeepalive(idle_ms?: number, size?: number): LuaMultiReturn<[true, undefined] | Failure>;
   getreusedtimes(): LuaMultiReturn<[number, undefined] | Failure>;

@@ -52,7 +52,7 @@ describe("the options", function()
   it("have defaults", function()
     local config = read_config(nil, 2)
     local expected = {
-      redis_timeout = 1, redis_tls_verify = true, key_format = "{kind}:{name}", ttl = 10, stale_while_refresh = 10,
+      redis_timeout = 1, redis_tls_verify = true, redis_sentinel_password = "", key_format = "{kind}:{name}", ttl = 10, stale_while_refresh = 10,
       load_timeout = 0.25, max_stale = 0, watch = "auto", preload = false, guard_share = 0.5, guard_hold = 3600, snapshot_max_age = 0, negative_ttl = 2, empty_hold = 0.25, clock_slack = 5,
       balance = { algorithm = "round_robin" }, sticky_secret = "", tries = 0, retry_budget = 0.2,
       connect_timeout = 3, send_timeout = 60, read_timeout = 60, deadline = 0, websocket_timeout = 3600, keepalive_idle = 4,
@@ -170,7 +170,11 @@ describe("the options", function()
       { { key_format = "{kind}{kind}{name}" }, "configure: key_format must contain" },
       { { key_prefix = "{name}" }, "configure: key_prefix must be a text without blanks" },
       { { key_prefix = "a:", key_format = "{kind}:{name}" }, "configure: key_prefix and key_format are both set" },
-      { { redis_url = 6379 }, "configure: redis_url must be redis://[user[:password]@]host[:port][/db], rediss://… or unix:/path" },
+      { { redis_url = 6379 }, "configure: redis_url must be redis://[user:password@]host[:port][,host…][/db], redis+sentinel://host[:port][,host…]/master[/db], the same with rediss, or unix:/path" },
+      { { redis_tls_cert = "cert.pem" }, "configure: redis_tls_cert must be the path of a file, from / on" },
+      { { redis_tls_cert = "/etc/cert.pem" }, "configure: redis_tls_cert and redis_tls_key go together" },
+      { { redis_tls_key = "/etc/key.pem" }, "configure: redis_tls_cert and redis_tls_key go together" },
+      { { redis_sentinel_user = "me" }, "configure: redis_sentinel_user needs a redis_sentinel_password" },
       { "ttl=5", 'configure: options must be a table such as {ttl = "5s"}; got "ttl=5"' },
     }
     for _, case in ipairs(cases) do

@@ -25,7 +25,7 @@ describe("Redis", function()
     -- Specs before this one may have computed for long: timeouts would count from then, and end at once.
     ngx.update_time()
     -- What the worker knows of Redis begins anew.
-    for _, name in ipairs({ "store.redis", "store.connection", "net.dns" }) do
+    for _, name in ipairs({ "store.redis", "store.connection", "store.server", "store.sentinel", "net.dns" }) do
       package.loaded["resty.switchboard." .. name] = nil
     end
     redis = require("resty.switchboard.store.redis")
@@ -140,6 +140,7 @@ describe("Redis", function()
     it("too late, within the time that was given, and never to the next question", function()
       assert(redis.transaction(config, { { "SET", "late", "first" } }, 1))
       redis_server.cli(server, "client pause 400 all")
+      ngx.update_time()
       local begun = ngx.now()
       local replies, err = redis.transaction(config, { { "GET", "late" } }, 0.1)
       assert.is_nil(replies)

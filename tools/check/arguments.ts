@@ -8,7 +8,8 @@ export const HELP = `switchboard check: what is wrong with the routes in a Redis
 
   npx switchboard check --redis redis://10.0.0.2:6379 [--schema native,hipache] [--json]
 
-  --redis <url>           redis://[user[:password]@]host[:port][/db], rediss://… or unix:/path
+  --redis <url>           redis://[user:password@]host[:port][,host…][/db], redis+sentinel://host[,host…]/master[/db],
+                          the same with rediss, or unix:/path
                           (default: SWITCHBOARD_REDIS_URL, which keeps a password out of the list of
                           processes; else redis://127.0.0.1:6379)
   --schema <list>         the layouts, as the module's option schema: native, hipache, planb, dinp (default: native)
@@ -17,6 +18,9 @@ export const HELP = `switchboard check: what is wrong with the routes in a Redis
   --legacy-prefix <text>  as the module's option legacy_prefix
   --deny-instances <list> as the module's option deny_instances
   --tls-ca <file>         certificates to trust for rediss://
+  --tls-name <name>       as the module's option redis_tls_name
+  --tls-cert <file>       as the module's option redis_tls_cert
+  --tls-key <file>        as the module's option redis_tls_key
   --tls-insecure          do not check the certificate
   --timeout <seconds>     for connecting and for each answer (default: 10)
   --count <n>             keys a SCAN asks for at once (default: 1000)
@@ -33,6 +37,9 @@ It only reads, with SCAN. Exit status: 0 nothing found, 1 findings, 2 could not 
 /** Options of the command line that are options of the module. */
 const OF_MODULE = {
   redis: "redis_url",
+  "tls-name": "redis_tls_name",
+  "tls-cert": "redis_tls_cert",
+  "tls-key": "redis_tls_key",
   schema: "schema",
   "legacy-prefix": "legacy_prefix",
   "key-format": "key_format",
@@ -84,6 +91,9 @@ function parseTyped(words: string[]) {
       "legacy-prefix": { type: "string" },
       "deny-instances": { type: "string" },
       "tls-ca": { type: "string" },
+      "tls-name": { type: "string" },
+      "tls-cert": { type: "string" },
+      "tls-key": { type: "string" },
       "tls-insecure": { type: "boolean" },
       timeout: { type: "string" },
       count: { type: "string" },

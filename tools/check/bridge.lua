@@ -138,7 +138,17 @@ function functions.configure(given, values)
   config, judges = read, {}
   order = require("resty.switchboard.observe.judges").create_judges(config)
   for _, judge in ipairs(order) do judges[judge.schema] = judge end
-  return { redis = config.redis_url, verify = config.redis_tls_verify, schemas = config.schema }
+  return {
+    redis = config.redis_url,
+    secure = {
+      verify = config.redis_tls_verify,
+      name = config.redis_tls_name,
+      cert = config.redis_tls_cert,
+      key = config.redis_tls_key,
+    },
+    sentinel = { user = config.redis_sentinel_user, password = config.redis_sentinel_password },
+    schemas = config.schema,
+  }
 end
 
 local function is_companion(key)

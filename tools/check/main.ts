@@ -3,7 +3,7 @@
 import { type Arguments, HELP, readArguments } from "./arguments.ts";
 import { show } from "./bytes.ts";
 import { startLua, type Lua } from "./lua.ts";
-import { CannotCheck, connect, type Target } from "./redis.ts";
+import { CannotCheck, connect, type Secure, type SentinelUser, type Target } from "./redis.ts";
 import { jsonReport, type Outcome, progressTo, textReport } from "./report.ts";
 import { walk } from "./walk.ts";
 
@@ -13,7 +13,8 @@ const COULD_NOT = 2;
 
 interface Settled {
   redis: Target;
-  verify: boolean;
+  secure: Secure;
+  sentinel: SentinelUser;
   schemas: string[];
 }
 
@@ -40,12 +41,13 @@ async function check(given: Arguments): Promise<number> {
   };
   try {
     const lua = await startLua();
-    const { redis, verify, schemas } = configure(lua, given);
+    const { redis, secure, sentinel, schemas } = configure(lua, given);
     outcome.label = redis.label;
     outcome.schemas = schemas;
     const store = await connect(
       redis,
-      { verify: verify && !given.insecure, authority: given.authority },
+      { ...secure, verify: secure.verify && !given.insecure, authority: given.authority },
+      sentinel,
       given.timeout,
     );
     try {

@@ -7,8 +7,9 @@ import { Failure, type Value } from "./wire.ts";
 
 /** Where Redis is, as the module's own option parser has it. */
 export interface Target {
-  host: string;
-  port: number;
+  /** The servers, best first; with `master` the sentinels. */
+  servers: { host: string; port: number }[];
+  master?: string;
   path?: string;
   tls: boolean;
   user?: string;
@@ -21,8 +22,20 @@ export interface Target {
 export interface Secure {
   /** Whether the certificate of a `rediss://` server is checked. */
   verify: boolean;
+  /** What it must say instead of the name in the URL. */
+  name?: string;
   /** A file of certificates to trust instead of the system's. */
   authority?: string;
+  /** Files with the certificate to show, and its key. */
+  cert?: string;
+  key?: string;
+}
+
+/** As whom sentinels are asked. */
+export interface SentinelUser {
+  user?: string;
+  /** Empty: none. */
+  password: string;
 }
 
 /** The tool could not do its work; the message says what would help. */
@@ -77,6 +90,9 @@ function remedy(message: string): string {
   if (/EACCES/.test(message)) {
     return `this user may not open the socket (${message})`;
   }
+  if (/All sentinels are unreachable/.test(message)) {
+    return `no sentinel names such a master (${message}): check the sentinels and the name behind them in --redis`;
+  }
   if (/ETIMEDOUT|timed out|closed|ECONNRESET/i.test(message)) {
     return `it does not answer, or closed the connection (${message}): check that it is a Redis (rediss:// when it wants TLS), or give it more time with --timeout`;
   }
@@ -96,21 +112,51 @@ function answer(reply: unknown): Value {
   return typeof reply === "number" || typeof reply === "string" ? reply : null;
 }
 
-function optionsOf(target: Target, secure: Secure, timeout: number): RedisOptions {
+/** @param host that its certificate must name; undefined: not known before a sentinel says it */
+function tlsOf(secure: Secure, host: string | undefined): NonNullable<RedisOptions["tls"]> {
+  const name = secure.name ?? host;
   return {
-    ...(target.path === undefined ? { host: target.host, port: target.port } : { path: target.path }),
+    // RFC 6066: an address is no server name.
+    ...(name !== undefined && isIP(name) === 0 ? { servername: name } : {}),
+    rejectUnauthorized: secure.verify,
+    ...(secure.authority === undefined ? {} : { ca: readFileSync(secure.authority) }),
+    ...(secure.cert === undefined ? {} : { cert: readFileSync(secure.cert) }),
+    ...(secure.key === undefined ? {} : { key: readFileSync(secure.key) }),
+  };
+}
+
+/** The way to one of the servers, or by all sentinels to the master. */
+function wayTo(
+  target: Target,
+  server: Target["servers"][number] | undefined,
+  secure: Secure,
+  sentinel: SentinelUser,
+): RedisOptions {
+  if (target.master !== undefined) {
+    return {
+      sentinels: target.servers,
+      name: target.master,
+      ...(sentinel.user === undefined ? {} : { sentinelUsername: sentinel.user }),
+      ...(sentinel.password === "" ? {} : { sentinelPassword: sentinel.password }),
+      sentinelRetryStrategy: () => null,
+      ...(target.tls
+        ? {
+            enableTLSForSentinelMode: true,
+            sentinelTLS: tlsOf(secure, undefined),
+            tls: tlsOf(secure, undefined),
+          }
+        : {}),
+    };
+  }
+  const where = server === undefined ? { path: target.path! } : { host: server.host, port: server.port };
+  return { ...where, ...(target.tls ? { tls: tlsOf(secure, server?.host) } : {}) };
+}
+
+function optionsOf(target: Target, way: RedisOptions, timeout: number): RedisOptions {
+  return {
+    ...way,
     ...(target.user === undefined ? {} : { username: target.user }),
     ...(target.password === undefined ? {} : { password: target.password }),
-    ...(target.tls
-      ? {
-          tls: {
-            // RFC 6066: an address is no server name.
-            ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
-            rejectUnauthorized: secure.verify,
-            ...(secure.authority === undefined ? {} : { ca: readFileSync(secure.authority) }),
-          },
-        }
-      : {}),
     db: target.db,
     connectTimeout: timeout,
     commandTimeout: timeout,
@@ -124,22 +170,42 @@ function optionsOf(target: Target, secure: Secure, timeout: number): RedisOption
   };
 }
 
-function readOptions(target: Target, secure: Secure, timeout: number): RedisOptions {
+function readWays(target: Target, secure: Secure, sentinel: SentinelUser): RedisOptions[] {
+  const servers = target.master === undefined && target.path === undefined ? target.servers : [undefined];
   try {
-    return optionsOf(target, secure, timeout);
+    return servers.map((server) => wayTo(target, server, secure, sentinel));
   } catch (err) {
-    throw new CannotCheck(`could not read the file that --tls-ca names: ${(err as Error).message}`);
+    throw new CannotCheck(
+      `could not read a file that --tls-ca, redis_tls_cert or redis_tls_key names: ${(err as Error).message}`,
+    );
   }
 }
 
 /**
- * Connects.
+ * Connects, to the first server that answers.
  *
  * @param timeout milliseconds for connecting and for each answer
  * @throws CannotCheck
  */
-export async function connect(target: Target, secure: Secure, timeout: number): Promise<Store> {
-  const client = new Redis(readOptions(target, secure, timeout));
+export async function connect(
+  target: Target,
+  secure: Secure,
+  sentinel: SentinelUser,
+  timeout: number,
+): Promise<Store> {
+  let last: unknown;
+  for (const way of readWays(target, secure, sentinel)) {
+    try {
+      return await connectBy(target, optionsOf(target, way, timeout));
+    } catch (err) {
+      last = err;
+    }
+  }
+  throw last;
+}
+
+async function connectBy(target: Target, options: RedisOptions): Promise<Store> {
+  const client = new Redis(options);
   const fail = (err: unknown): never => {
     client.disconnect();
     throw new CannotCheck(`could not ask ${target.label}: ${remedy((err as Error).message)}`);

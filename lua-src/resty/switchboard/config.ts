@@ -15,6 +15,13 @@ export interface Config {
   redis_url: RedisTarget;
   redis_timeout: number;
   redis_tls_verify: boolean;
+  redis_tls_name?: string;
+  /** Paths, in PEM; both or none. */
+  redis_tls_cert?: string;
+  redis_tls_key?: string;
+  redis_sentinel_user?: string;
+  /** Empty: none. */
+  redis_sentinel_password: string;
   /** `key_prefix` is folded in. */
   key_format: string;
   /** The first that knows a name has it; the first of all says how clients are answered. */
@@ -161,6 +168,12 @@ function gather(
   }
   values.key_format = values.key_format ?? `${(values.key_prefix as string | undefined) ?? ""}${KEY_FORMAT}`;
   values.key_prefix = undefined;
+  if ((values.redis_tls_cert === undefined) !== (values.redis_tls_key === undefined)) {
+    return $multi(undefined, "redis_tls_cert and redis_tls_key go together: set both or none");
+  }
+  if (values.redis_sentinel_user !== undefined && values.redis_sentinel_password === "") {
+    return $multi(undefined, "redis_sentinel_user needs a redis_sentinel_password");
+  }
   if (values.admin_token === "" && is_open(values.admin_listen as string)) {
     return $multi(
       undefined,

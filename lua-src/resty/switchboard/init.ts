@@ -33,8 +33,11 @@ import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch, lag_of, mode_of } from "./route/watch";
 import { create_layouts } from "./schema/layouts";
 import { Problem } from "./schema/record";
+import { load_certificate } from "./store/certificate";
 import { take as take_questions } from "./store/questions";
 import { ping } from "./store/redis";
+import { cause_of } from "./store/refusal";
+import { open_servers } from "./store/server";
 import { read as read_trust } from "./store/trust";
 
 const VERSION = "0.1.0";
@@ -136,6 +139,8 @@ function configure(options?: Record<string, unknown>): void {
   const dicts = open();
   open_counters(dicts.metrics);
   open_events(dicts.metrics);
+  open_servers(dicts.state);
+  load_certificate(config);
   set_mode(config.observe);
   load_snapshot(config, dicts);
   router = create_router(config, dicts);
@@ -176,7 +181,7 @@ function look_at_redis(active: Router): void {
   const [answers, err] = ping(active.config, active.config.redis_timeout);
   health.note_redis(active.lookup.dicts.state, answers === true, err);
   if (answers === undefined) {
-    tell(ngx.ERR, "redis_down", `redis is unreachable, known routes are served on: ${err}`);
+    tell(ngx.ERR, `redis_down ${cause_of(err)}`, `redis is unreachable, known routes are served on: ${err}`);
   }
 }
 

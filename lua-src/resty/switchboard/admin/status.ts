@@ -1,18 +1,24 @@
 /** How the node does: `/status`, `/healthz`, `/readyz`. */
 
+import { Config } from "../config";
 import { list_out } from "../health/ward";
 import { not_ready, troubles, Trouble, Watched } from "../observe/health";
-import { down_because, down_since } from "../store/outage";
+import { down_because, down_since, trouble } from "../store/outage";
+import { cause_of } from "../store/refusal";
+import { settled } from "../store/server";
 import { short_of } from "./address";
 import { Admin } from "./context";
 import { as_list, List } from "./json";
 import { given, Given, send } from "./reply";
 
-function store_of(state: NgxSharedDict): object {
+function store_of(config: Config, state: NgxSharedDict): object {
   const since = down_since(state);
+  const reason = since === undefined ? trouble(state) : down_because(state);
   return {
     state: since === undefined ? "up" : "down",
-    reason: since === undefined ? "" : down_because(state),
+    server: settled(config)?.label ?? "",
+    cause: reason === undefined ? "" : cause_of(reason),
+    reason: reason ?? "",
     down_for: since === undefined ? 0 : math.max(0, ngx.now() - since),
   };
 }
@@ -48,7 +54,7 @@ function status(admin: Admin): Given {
     version: admin.version,
     worker: ngx.worker.id() ?? 0,
     workers: ngx.worker.count(),
-    store: store_of(watched.state),
+    store: store_of(admin.router.config, watched.state),
     watch: { mode: watch.mode, reason: watch.reason, lag: watch.lag },
     guard: { held: watch.held, of: watch.held_of },
     complete: watch.complete,

@@ -43,7 +43,8 @@ function boolean(name: string, initial: string, describe: string): Option {
 }
 
 function parse_url(value: unknown): Parsed<unknown> {
-  const must = "must be redis://[user[:password]@]host[:port][/db], rediss://… or unix:/path";
+  const must =
+    "must be redis://[user:password@]host[:port][,host…][/db], redis+sentinel://host[:port][,host…]/master[/db], the same with rediss, or unix:/path";
   if (type(value) !== "string") {
     return $multi(undefined, must);
   }
@@ -120,10 +121,41 @@ const OPTIONS: Option[] = [
     parse: parse_url,
     secret: true,
     describe:
-      "where the routes stand: `redis://[user[:password]@]host[:port][/db]`, `rediss://…` or `unix:/path`",
+      "where the routes stand: `redis://[user:password@]host[:port][,host…][/db]`, `redis+sentinel://host[:port][,host…]/master[/db]`, the same with `rediss`, or `unix:/path`; see Where Redis is",
   },
   time("redis_timeout", "1s", 0.01, 60, "how long a look at Redis outside of requests may take"),
   boolean("redis_tls_verify", "on", "whether the certificate of a `rediss://` server is checked"),
+  {
+    name: "redis_tls_name",
+    default: undefined,
+    parse: parse_text,
+    describe: "the name that this certificate must have; that of the server in the URL when not set",
+  },
+  {
+    name: "redis_tls_cert",
+    default: undefined,
+    parse: parse_path,
+    describe: "a file with the certificate that the router shows to Redis, in PEM; none when not set",
+  },
+  {
+    name: "redis_tls_key",
+    default: undefined,
+    parse: parse_path,
+    describe: "a file with its key, in PEM",
+  },
+  {
+    name: "redis_sentinel_user",
+    default: undefined,
+    parse: parse_text,
+    describe: "as whom sentinels are asked; the user in the URL is the one of Redis",
+  },
+  {
+    name: "redis_sentinel_password",
+    default: "",
+    parse: parse_secret,
+    secret: true,
+    describe: "the password of the sentinels; none unless given",
+  },
   {
     name: "key_format",
     default: undefined,

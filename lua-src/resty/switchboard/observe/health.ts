@@ -3,7 +3,8 @@
  * these pages may be reached from outside.
  */
 
-import { down_since, note_answer } from "../store/outage";
+import { down_because, down_since, note_answer, trouble } from "../store/outage";
+import { cause_of } from "../store/refusal";
 import { SnapshotState } from "../route/snapshot_keeper";
 import { note_event } from "./events";
 
@@ -51,7 +52,7 @@ function note_redis(state: NgxSharedDict, answers: boolean, err: string | undefi
   const since = down_since(state);
   note_answer(state, answers, err);
   if (since === undefined && !answers) {
-    note_event("store_lost", "", "redis does not answer; known routes are served");
+    note_event("store_lost", "", `redis does not answer: ${cause_of(err ?? "")}; known routes are served`);
   } else if (since !== undefined && answers) {
     note_event("store_back", "", string.format("after %.0f s", ngx.now() - since));
   }
@@ -96,7 +97,14 @@ function troubles(watched: Watched): Trouble[] {
     const seconds = math.floor(ngx.now() - since);
     found.push({
       reason: "store_down",
-      detail: `redis has been unreachable for ${seconds} s; known routes are served`,
+      detail: `redis has been unreachable for ${seconds} s: ${cause_of(down_because(watched.state))}; known routes are served`,
+    });
+  }
+  const useless = trouble(watched.state);
+  if (since === undefined && useless !== undefined) {
+    found.push({
+      reason: "store_trouble",
+      detail: `redis answers, but a route could not be read: ${cause_of(useless)}; known routes are served`,
     });
   }
   const watch = watched.watch();

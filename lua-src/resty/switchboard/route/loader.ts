@@ -8,6 +8,7 @@
 import { Config } from "../config";
 import { has_ports, Layout } from "../schema/layout";
 import { Problem } from "../schema/record";
+import { note_trouble } from "../store/outage";
 import { Dicts, Stored } from "./dict";
 import { begin, CHANGED, conclude, kind_of, source_of } from "./conclude";
 import { left_by_others } from "./current";
@@ -75,6 +76,7 @@ function run(
     [loaded, err] = attempt(loader, name, deadline);
   }
   if (loaded === undefined) {
+    note_trouble(loader.dicts.state, err!);
     return $multi(undefined, err!);
   }
   return $multi(loaded, undefined);

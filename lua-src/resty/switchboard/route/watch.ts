@@ -10,6 +10,8 @@ import { names_of_key, prefixes_of } from "../schema/layout";
 import { run_id, WIPED_KEY } from "../store/identity";
 import { create as create_lease, holds, Lease, look, release } from "../store/lease";
 import { close, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
+import { has_moved, is_same, Server, settle_on, settled } from "../store/server";
+import { settle } from "../store/settle";
 import { begin_epoch, confirm, lose } from "../store/trust";
 import { load_many, MOST_AT_ONCE } from "./bulk";
 import { publish } from "./changes";
@@ -23,7 +25,7 @@ import { EVERYTHING } from "./worker_cache";
 const RETRY = 0.1;
 /** Seconds until a watch that was refused is asked for again: rights and settings change. */
 const ASK_AGAIN = 60;
-/** Seconds between two looks at who answers, where Redis tells nothing by itself. */
+/** Seconds between two looks at who answers, where Redis tells nothing by itself, and at who is the master. */
 const LOOK_EVERY = 1;
 /** Seconds that a reload may take. */
 const RELOAD_PATIENCE = 2;
@@ -43,6 +45,8 @@ export interface Watch {
   prefixes: string[];
   /** A session runs in this worker. */
   running: boolean;
+  /** The server that it watches; undefined: none answers. */
+  server: Server | undefined;
   /** The epoch that this worker's watch hears all of; 0: it does not. */
   hears: number;
   /** The epoch that it began last, for who checks all names; 0: none. */
@@ -125,11 +129,25 @@ function take_in(watch: Watch, heard: Heard): void {
   }
 }
 
-/** Hears until the connection breaks or the lease is another's. */
+/** Asks the sentinels now and then whether the master is still the one that is watched. */
+function look_for_master(watch: Watch, listener: Listener): void {
+  const { config } = watch;
+  while (config.redis_url.master !== undefined && !listener.closed && !listener.outdated) {
+    ngx.sleep(LOOK_EVERY);
+    listener.outdated = has_moved(config, ngx.now() + config.redis_timeout);
+  }
+}
+
+/** Hears until the connection breaks, the master has moved, or the lease is another's. */
 function hear_on(watch: Watch, listener: Listener): string | undefined {
-  ngx.thread.spawn(keep_asking, listener, () => !ngx.worker.exiting() && holds(watch.lease));
+  const goes_on = (): boolean => !ngx.worker.exiting() && !listener.outdated && holds(watch.lease);
+  ngx.thread.spawn(keep_asking, listener, goes_on);
+  ngx.thread.spawn(look_for_master, watch, listener);
   while (!ngx.worker.exiting()) {
     const [heard, err] = hear(listener);
+    if (listener.outdated) {
+      return "the master is another server now";
+    }
     if (heard === undefined) {
       return err;
     }
@@ -141,10 +159,10 @@ function hear_on(watch: Watch, listener: Listener): string | undefined {
   return undefined;
 }
 
-function listen_with(watch: Watch, listener: Listener, instead_of: string): void {
+function listen_with(watch: Watch, server: Server, listener: Listener, instead_of: string): void {
   const { mode } = listener;
   note_mode(watch, mode, instead_of);
-  tell(ngx.NOTICE, `watch_begins ${mode}`, `watching ${watch.config.redis_url.label} by ${mode}`);
+  tell(ngx.NOTICE, `watch_begins ${mode}`, `watching ${server.label} by ${mode}`);
   count("switchboard_watch_connects_total", 1);
   // Notifications do not tell of a flush: routes age as without them.
   watch.hears = mode === "tracking" ? 1 : 0;
@@ -158,26 +176,44 @@ function listen_with(watch: Watch, listener: Listener, instead_of: string): void
   }
   if (err !== undefined) {
     note_mode(watch, "none", err);
-    tell(ngx.ERR, `watch_lost ${err}`, `lost the watch of ${watch.config.redis_url.label}: ${err}`);
+    tell(ngx.ERR, `watch_lost ${err}`, `lost the watch of ${server.label}: ${err}`);
   }
 }
 
-/** Where Redis tells nothing by itself, at least another server behind the address is noticed. */
+/** A server that answers, or why there is none. */
+function reach(watch: Watch): LuaMultiReturn<[Server, undefined] | [undefined, string]> {
+  const [server, moved] = settle(watch.config);
+  watch.server = server;
+  if (server === undefined) {
+    return $multi(undefined, moved);
+  }
+  if (moved) {
+    tell(ngx.NOTICE, `store_moved ${server.label}`, `asking ${server.label} from now on`);
+  }
+  return $multi(server, undefined);
+}
+
+/** Where Redis tells nothing by itself, at least another server is noticed. */
 function poll(watch: Watch, reason: string): void {
+  const { config } = watch;
   note_mode(watch, "ttl", reason);
   new_epoch(watch);
-  const [until, was] = [ngx.now() + ASK_AGAIN, run_id(watch.config)];
+  const [until, was] = [ngx.now() + ASK_AGAIN, run_id(config)];
   let last = was;
   let missed = false;
-  while (holds(watch.lease) && !ngx.worker.exiting() && (watch.config.watch === "off" || ngx.now() < until)) {
+  while (holds(watch.lease) && !ngx.worker.exiting() && (config.watch === "off" || ngx.now() < until)) {
     ngx.sleep(LOOK_EVERY);
-    const id = run_id(watch.config);
-    if (id !== undefined && (id !== last || missed)) {
-      if (last !== undefined) {
-        new_epoch(watch);
-      }
-      last = id;
+    const before = watch.server;
+    if (missed || has_moved(config, ngx.now() + config.redis_timeout)) {
+      reach(watch);
     }
+    const switched = watch.server !== undefined && !is_same(before, watch.server);
+    const id = run_id(config);
+    const other = id !== undefined && last !== undefined && (id !== last || missed);
+    if (switched || other) {
+      new_epoch(watch);
+    }
+    last = id ?? last;
     missed = id === undefined;
   }
 }
@@ -190,6 +226,11 @@ function wanted_modes(watch: Watch): Mode[] {
 /** One connection, or one reason why there is none. */
 function try_modes(watch: Watch): void {
   const reasons: string[] = [];
+  const [server, unreachable] = reach(watch);
+  if (server === undefined) {
+    note_mode(watch, "none", unreachable);
+    return;
+  }
   if (watch.prefixes.length === 0) {
     poll(watch, "keys may begin with anything: key_format has nothing before {name}");
     return;
@@ -197,7 +238,7 @@ function try_modes(watch: Watch): void {
   for (const mode of wanted_modes(watch)) {
     const [listener, err, refused] = listen(watch.config, watch.prefixes, mode);
     if (listener !== undefined) {
-      listen_with(watch, listener, table.concat(reasons, "; "));
+      listen_with(watch, server, listener, table.concat(reasons, "; "));
       return;
     }
     if (!refused) {
@@ -226,6 +267,7 @@ function session(premature: boolean, watch: Watch): void {
     }
   }
   watch.hears = 0;
+  watch.server = undefined;
   // nginx gives a timer's memory back when it ends: each connection has one of its own.
   const again = !premature && holds(watch.lease) && !ngx.worker.exiting();
   watch.running = again && start_session(watch, RETRY);
@@ -251,6 +293,11 @@ function tick(watch: Watch, exiting: boolean): boolean {
   const now = ngx.now();
   if (now - watch.told >= TELL_EVERY) {
     watch.told = now;
+    if (watch.server !== undefined && !is_same(settled(watch.config), watch.server)) {
+      // The dict had no room for it, or a worker that held the lease before came back late.
+      settle_on(watch.config, watch.server);
+      new_epoch(watch);
+    }
     if (watch.hears > 0) {
       confirm(watch.dicts.state, watch.hears);
     }
@@ -280,6 +327,7 @@ function create(config: Config, dicts: Dicts, loader: Loader): Watch {
     reloads,
     prefixes: prefixes_of(loader.layouts, [WIPED_KEY]),
     running: false,
+    server: undefined,
     hears: 0,
     epoch: 0,
     told: 0,

@@ -3,13 +3,15 @@
  *
  * `CLIENT TRACKING ON REDIRECT <own id> BCAST PREFIX …` with `SUBSCRIBE __redis__:invalidate` on the same
  * RESP2 connection: https://redis.io/docs/latest/develop/reference/client-side-caching/. Where that is
- * refused, keyspace notifications. lua-resty-redis makes the connection; the messages are read here, because
- * its old versions mix them up with replies to PING.
+ * refused, keyspace notifications.
  */
 
 import { Config } from "../config";
-import { call, Connection, discard, open } from "./connection";
-import { explain } from "./refusal";
+import { open } from "./connection";
+import * as dial from "./dial";
+import { Connection, discard } from "./dial";
+import { cause_of, explain } from "./refusal";
+import { Command, error_of, expect, read, Reply, wait } from "./wire";
 
 export type Mode = "tracking" | "notifications";
 
@@ -19,6 +21,8 @@ export interface Listener {
   /** ngx.now() of the last byte. */
   heard: number;
   closed: boolean;
+  /** Another server is to be listened to. */
+  outdated: boolean;
 }
 
 /** What a message says. `flushed`: everything may be gone. */
@@ -30,48 +34,49 @@ export interface Heard {
 const CHANNEL = "__redis__:invalidate";
 /** Seconds of silence after which Redis is asked whether it is still there. */
 const PING_AFTER = 1;
-/** Milliseconds of silence after which it is not. */
-const DEAF_AFTER = 3000;
+/** Seconds of silence after which it is not, also in the middle of a message. */
+const DEAF_AFTER = 3;
 /** Seconds between two looks at the silence: so soon an exiting worker stops listening. */
 const LOOK_EVERY = 0.2;
-/** Keys in one message; a server that says more is no Redis. */
-const MOST_KEYS = 10000000;
+/** Bytes that one message may take: what a script changed at once stands in one. */
+const MOST_BYTES = 67108864;
 
 type Answered<T> = LuaMultiReturn<[T, undefined] | [undefined, string]>;
 
-function ask(connection: Connection, ...words: (string | number)[]): Answered<unknown> {
-  const [answer, err] = call(connection.client, words[0] as string, ...unpack(words as string[], 2));
-  if (answer === undefined || answer === false) {
-    return $multi(undefined, explain(err!));
+/** Asks on a connection that is being made ready. */
+function ask(connection: Connection, command: Command, config: Config): Answered<Reply> {
+  const [reply, err] = dial.ask(connection, command, ngx.now() + config.redis_timeout);
+  if (reply === undefined) {
+    return $multi(undefined, explain(err));
   }
-  return $multi(answer, undefined);
+  return $multi(reply, undefined);
 }
 
-function begin_tracking(connection: Connection, prefixes: string[]): string | undefined {
-  const [id, no_id] = ask(connection, "client", "id");
+function begin_tracking(connection: Connection, config: Config, prefixes: string[]): string | undefined {
+  const [id, no_id] = ask(connection, ["CLIENT", "ID"], config);
   if (id === undefined) {
     return no_id;
   }
-  const words: string[] = ["client", "tracking", "on", "redirect", tostring(id), "bcast"];
+  const words = ["CLIENT", "TRACKING", "ON", "REDIRECT", tostring(id), "BCAST"];
   for (const prefix of prefixes) {
-    words.push("prefix");
+    words.push("PREFIX");
     words.push(prefix);
   }
-  const [on, refused] = ask(connection, ...words);
+  const [on, refused] = ask(connection, words, config);
   if (on === undefined) {
     return refused;
   }
-  const [subscribed, no_channel] = ask(connection, "subscribe", CHANNEL);
+  const [subscribed, no_channel] = ask(connection, ["SUBSCRIBE", CHANNEL], config);
   return subscribed === undefined ? no_channel : undefined;
 }
 
 /** Whether the server sends notifications of all that changes a key of ours; unknown counts as no. */
-function are_notified(connection: Connection): string | undefined {
-  const [setting, err] = ask(connection, "config", "get", "notify-keyspace-events");
+function are_notified(connection: Connection, config: Config): string | undefined {
+  const [setting, err] = ask(connection, ["CONFIG", "GET", "notify-keyspace-events"], config);
   if (setting === undefined) {
     return err;
   }
-  const flags = tostring((setting as string[])[1] ?? "");
+  const flags = tostring(type(setting) === "table" ? ((setting as string[])[1] ?? "") : setting);
   const all = string.find(flags, "A", 1, true)[0] !== undefined;
   let missing = "";
   for (const [flag] of string.gmatch("Kgshzxe", ".")) {
@@ -82,80 +87,28 @@ function are_notified(connection: Connection): string | undefined {
   return missing !== "" ? `notify-keyspace-events is "${flags}" and lacks ${missing}` : undefined;
 }
 
-function begin_notifications(connection: Connection, prefixes: string[], db: number): string | undefined {
-  const off = are_notified(connection);
+function begin_notifications(connection: Connection, config: Config, prefixes: string[]): string | undefined {
+  const off = are_notified(connection, config);
   if (off !== undefined) {
     return off;
   }
-  const words: string[] = ["psubscribe"];
+  const words = ["PSUBSCRIBE"];
   for (const prefix of prefixes) {
     const [literal] = string.gsub(prefix, "([%[%]*?\\])", "\\%1");
-    words.push(`__keyspace@${db}__:${literal}*`);
+    words.push(`__keyspace@${config.redis_url.db}__:${literal}*`);
   }
-  const [subscribed, refused] = ask(connection, ...words);
+  const [subscribed, refused] = ask(connection, words, config);
   if (subscribed === undefined) {
     return refused;
   }
   // One confirmation a pattern; the first was the answer.
   for (const _ of $range(2, prefixes.length)) {
-    const [confirmed, err] = read_message(connection.client._sock);
+    const [confirmed, err] = read(connection.wire);
     if (confirmed === undefined) {
       return err;
     }
   }
   return undefined;
-}
-
-/** Reads `length` bytes and the line end behind them. */
-function read_bytes(socket: NgxTcpSocket, length: number): Answered<string> {
-  const [bytes, err] = socket.receive(length + 2);
-  if (bytes === undefined) {
-    return $multi(undefined, err);
-  }
-  return $multi(string.sub(bytes, 1, -3), undefined);
-}
-
-/** One RESP2 value behind its first line. `false` stands for null. */
-function read_value(socket: NgxTcpSocket, line: string): Answered<unknown> {
-  const sign = string.sub(line, 1, 1);
-  const rest = string.sub(line, 2);
-  if (sign === "+" || sign === ":") {
-    return $multi(rest, undefined);
-  }
-  if (sign === "-") {
-    return $multi(undefined, explain(rest));
-  }
-  const size = tonumber(rest);
-  if ((sign !== "$" && sign !== "*") || size === undefined || size > MOST_KEYS) {
-    return $multi(undefined, "this is no Redis: it sent what is not RESP");
-  }
-  if (size < 0) {
-    return $multi(false, undefined);
-  }
-  if (sign === "$") {
-    return read_bytes(socket, size);
-  }
-  const list: unknown[] = [];
-  for (const i of $range(1, size)) {
-    const [first, err] = socket.receive("*l");
-    if (first === undefined) {
-      return $multi(undefined, err);
-    }
-    const [value, wrong] = read_value(socket, first);
-    if (value === undefined) {
-      return $multi(undefined, wrong!);
-    }
-    list[i - 1] = value;
-  }
-  return $multi(list, undefined);
-}
-
-function read_message(socket: NgxTcpSocket): Answered<unknown> {
-  const [line, err] = socket.receive("*l");
-  if (line === undefined) {
-    return $multi(undefined, err);
-  }
-  return read_value(socket, line);
 }
 
 function understand(message: unknown): Heard {
@@ -166,7 +119,9 @@ function understand(message: unknown): Heard {
   const parts = message as unknown[];
   if (parts[0] === "message" && parts[1] === CHANNEL) {
     if (type(parts[2]) === "table") {
-      heard.keys = parts[2] as string[];
+      for (const key of parts[2] as unknown[]) {
+        heard.keys.push(tostring(key));
+      }
     } else {
       heard.flushed = true;
     }
@@ -183,7 +138,7 @@ function understand(message: unknown): Heard {
  * Opens a connection of its own and asks for the messages. Yields.
  *
  * @param prefixes of the keys; not empty, none of them the beginning of another
- * @returns the listener; or nil, why not, and whether Redis answered and refused
+ * @returns the listener; or nil, why not, and whether Redis refuses that for good
  */
 function listen(
   config: Config,
@@ -194,26 +149,31 @@ function listen(
   if (connection === undefined) {
     return $multi(undefined, unreachable, false);
   }
-  connection.client.set_timeout(config.redis_timeout * 1000);
   const refused =
     mode === "tracking"
-      ? begin_tracking(connection, prefixes)
-      : begin_notifications(connection, prefixes, config.redis_url.db);
+      ? begin_tracking(connection, config, prefixes)
+      : begin_notifications(connection, config, prefixes);
   if (refused !== undefined) {
     discard(connection);
-    const gone = refused === "closed" || refused === "timeout" || refused === "connection reset by peer";
-    return $multi(undefined, refused, !gone);
+    const cause = cause_of(refused);
+    return $multi(undefined, refused, cause === "noperm" || cause === "refused");
   }
-  return $multi({ connection, mode, heard: ngx.now(), closed: false }, undefined, undefined);
+  return $multi({ connection, mode, heard: ngx.now(), closed: false, outdated: false }, undefined, undefined);
 }
 
 /** Waits for a message. Yields. */
 function hear(listener: Listener): Answered<Heard> {
-  const socket = listener.connection.client._sock;
-  socket.settimeout(DEAF_AFTER);
-  const [message, err] = read_message(socket);
-  if (message === undefined) {
-    return $multi(undefined, err === "timeout" ? "nothing heard, and no answer to PING" : err!);
+  const { wire } = listener.connection;
+  expect(wire, ngx.now() + DEAF_AFTER, MOST_BYTES);
+  const silent = wait(wire);
+  if (silent !== undefined) {
+    return $multi(undefined, silent === "timeout" ? "nothing heard, and no answer to PING" : silent);
+  }
+  wire.deadline = ngx.now() + DEAF_AFTER;
+  const [message, err] = read(wire);
+  const refused = message !== undefined ? error_of(message) : undefined;
+  if (message === undefined || refused !== undefined) {
+    return $multi(undefined, err ?? explain(refused!));
   }
   listener.heard = ngx.now();
   return $multi(understand(message), undefined);
@@ -226,7 +186,7 @@ function hear(listener: Listener): Answered<Heard> {
  * @param goes_on false: a last question wakes who hears, so that he can see that too
  */
 function keep_asking(listener: Listener, goes_on: (this: void) => boolean): void {
-  const socket = listener.connection.client._sock;
+  const { socket } = listener.connection.wire;
   let asked = 0;
   let going = true;
   while (going && !listener.closed) {

@@ -1,14 +1,14 @@
 /** Questions to Redis: one transaction in one round trip, and fast failure while it cannot be reached. */
 
 import { Config } from "../config";
-import { call, Connection, discard, keep, open, wait_until } from "./connection";
+import { open } from "./connection";
+import { ask, Connection, discard, keep, say } from "./dial";
 import { note } from "./questions";
 import { explain } from "./refusal";
+import { settled } from "./server";
+import { Command, error_of, NO_REDIS, read, Reply } from "./wire";
 
-/** A command's words. */
-export type Command = (string | number)[];
-/** What Redis answers; a command's own error inside of a transaction is [false, message]. */
-export type Reply = string | number | NgxNull | [false, string] | Reply[];
+export type { Command, Reply };
 
 type Answered<T> = LuaMultiReturn<[T, undefined] | [undefined, string]>;
 
@@ -19,18 +19,29 @@ type Done<T> = LuaMultiReturn<[T, undefined, undefined] | [undefined, string, bo
 const REST = 0.5;
 /** A caller with fewer seconds left than this tells nothing about the server when they run out. */
 const FAIR_WAIT = 0.05;
+/** Commands that a list answers, or an error. */
+const LISTS: Record<string, true | undefined> = {
+  HGETALL: true,
+  LRANGE: true,
+  SCAN: true,
+  SMEMBERS: true,
+  ZRANGE: true,
+};
 
 let last_failed = false;
 let rest_until = 0;
 let rest_because = "";
+let rest_from = "";
 
-function is_error(reply: unknown): reply is [false, string] {
-  return type(reply) === "table" && (reply as [unknown])[0] === false;
+/** How the server that is asked is called in messages. */
+function name_of_server(config: Config): string {
+  const server = settled(config);
+  return server !== undefined ? server.label : config.redis_url.label;
 }
 
 function fail(config: Config, err: string): string {
   last_failed = true;
-  return `could not ask ${config.redis_url.label}: ${err}`;
+  return `could not ask ${name_of_server(config)}: ${err}`;
 }
 
 /** Whether a connection broke in the way of one that the server had closed while it was in the pool. */
@@ -40,7 +51,8 @@ function was_closed(err: string): boolean {
 
 function connect(config: Config, deadline: number, given: number): Answered<Connection> {
   const left = rest_until - ngx.now();
-  if (left > 0) {
+  // Another server is another matter.
+  if (left > 0 && rest_from === name_of_server(config)) {
     return $multi(undefined, string.format("%s; not tried again for another %.1fs", rest_because, left));
   }
   const [connection, err] = open(config, deadline);
@@ -48,6 +60,7 @@ function connect(config: Config, deadline: number, given: number): Answered<Conn
     if (given >= FAIR_WAIT) {
       rest_until = ngx.now() + REST;
       rest_because = err;
+      rest_from = name_of_server(config);
     }
     return $multi(undefined, err);
   }
@@ -58,8 +71,10 @@ function connect(config: Config, deadline: number, given: number): Answered<Conn
 function work_on<T>(
   config: Config,
   timeout: number,
-  work: (this: void, connection: Connection) => Done<T>,
+  work: (this: void, connection: Connection, deadline: number) => Done<T>,
 ): Answered<T> {
+  // Where the worker was busy for long its clock stands still: the time would be over with the first answer.
+  ngx.update_time();
   const deadline = ngx.now() + timeout;
   while (true) {
     if (ngx.now() >= deadline) {
@@ -69,8 +84,7 @@ function work_on<T>(
     if (connection === undefined) {
       return $multi(undefined, fail(config, unreachable));
     }
-    wait_until(connection.client, deadline);
-    const [result, err, broke] = work(connection);
+    const [result, err, broke] = work(connection, deadline);
     if (result !== undefined) {
       keep(connection);
       last_failed = false;
@@ -89,41 +103,76 @@ function work_on<T>(
   }
 }
 
-function run_transaction(connection: Connection, commands: Command[]): Done<Reply[]> {
-  const client = connection.client;
-  if (!connection.reused) {
+/** Whether each reply is one that its command can have: one of another type says nothing about routes. */
+function fits(commands: Command[], reply: Reply): reply is Reply[] {
+  if (type(reply) !== "table" || (reply as Reply[]).length !== commands.length) {
+    return false;
+  }
+  for (const i of $range(1, commands.length)) {
+    const one = (reply as Reply[])[i - 1];
+    if (LISTS[commands[i - 1]![0]!] && type(one) !== "table") {
+      return false;
+    }
+  }
+  return true;
+}
+
+function run_transaction(connection: Connection, commands: Command[], deadline: number): Done<Reply[]> {
+  const questions: Command[] = [];
+  if (connection.reused) {
+    questions.push(["MULTI"]);
+  } else {
     // A server that takes no more clients says so and closes: read its reason before asking more.
-    const [begun, refused] = call(client, "multi");
-    if (begun === undefined || begun === false) {
+    const [begun, refused] = ask(connection, ["MULTI"], deadline);
+    if (begun === undefined) {
       return $multi(undefined, refused!, true);
     }
   }
-  client.init_pipeline(commands.length + 2);
-  if (connection.reused) {
-    call(client, "multi");
-  }
   for (const command of commands) {
-    call(client, string.lower(command[0] as string), ...unpack(command, 2));
+    questions.push(command);
   }
-  call(client, "exec");
-  const [replies, err] = client.commit_pipeline();
-  if (replies === undefined) {
-    return $multi(undefined, err, true);
+  questions.push(["EXEC"]);
+  const unsent = say(connection, questions, deadline);
+  if (unsent !== undefined) {
+    return $multi(undefined, unsent, true);
   }
-  // What was refused before EXEC says why; EXEC itself only that something was.
-  for (const reply of replies) {
-    if (is_error(reply)) {
-      return $multi(undefined, reply[1], false);
+  let refused: string | undefined = undefined;
+  let last: Reply = "";
+  for (const _ of questions) {
+    const [reply, err] = read(connection.wire);
+    if (reply === undefined) {
+      return $multi(undefined, err, true);
     }
+    // What was refused before EXEC says why; EXEC itself only that something was.
+    refused ??= error_of(reply);
+    last = reply;
   }
-  return $multi(replies[replies.length - 1] as Reply[], undefined, undefined);
+  if (refused !== undefined) {
+    return $multi(undefined, refused, false);
+  }
+  if (!fits(commands, last)) {
+    return $multi(undefined, NO_REDIS, true);
+  }
+  return $multi(last, undefined, undefined);
 }
 
-function run_ping(connection: Connection): Done<true> {
-  const [answer, err] = call(connection.client, "ping");
-  // Who may not ping was answered nevertheless.
-  if (answer === undefined || (answer === false && string.sub(err!, 1, 6) !== "NOPERM")) {
-    return $multi(undefined, err!, answer === undefined);
+/** Whether the server answers questions about routes. Yields. */
+function serves(connection: Connection, deadline: number): Done<true> {
+  const [answer, err, broke] = ask(connection, ["PING"], deadline);
+  if (answer === "PONG") {
+    return $multi(true, undefined, undefined);
+  }
+  if (err === undefined) {
+    return $multi(undefined, NO_REDIS, true);
+  }
+  const sign = string.sub(err, 1, 7);
+  if (broke === true || (sign !== "NOPERM " && sign !== "MISCONF")) {
+    return $multi(undefined, err, broke === true);
+  }
+  // Who may not ping, and a server that takes no writes, may do all that is needed.
+  const [done, refused, broken] = run_transaction(connection, [], deadline);
+  if (done === undefined) {
+    return $multi(undefined, refused!, broken!);
   }
   return $multi(true, undefined, undefined);
 }
@@ -138,7 +187,9 @@ function run_ping(connection: Connection): Done<true> {
  */
 function transaction(config: Config, commands: Command[], timeout: number): Answered<Reply[]> {
   const began = ngx.now();
-  const [replies, err] = work_on(config, timeout, (connection) => run_transaction(connection, commands));
+  const [replies, err] = work_on(config, timeout, (connection, deadline) =>
+    run_transaction(connection, commands, deadline),
+  );
   ngx.update_time();
   note(ngx.now() - began, replies !== undefined);
   if (replies === undefined) {
@@ -153,7 +204,7 @@ function transaction(config: Config, commands: Command[], timeout: number): Answ
  * @param timeout seconds for the whole, connecting included
  */
 function ping(config: Config, timeout: number): Answered<true> {
-  return work_on(config, timeout, run_ping);
+  return work_on(config, timeout, serves);
 }
 
 /** False from a failure until a success, as this worker sees it. */
@@ -161,4 +212,4 @@ function reachable(): boolean {
   return !last_failed;
 }
 
-export { ping, reachable, transaction };
+export { ping, reachable, serves, transaction };
