@@ -34,8 +34,9 @@ export interface Series {
 
 /** The part of the time that counts of which a median is taken, at its beginning and at its end. */
 const PART = 0.3;
-/** Growth that is none. */
+/** Growth that is none; kilobytes, where less is a matter of pages and fragments. */
 const FLAT = 1.05;
+const LITTLE = 256;
 
 /** Columns: pid, anonymous and all resident kilobytes, and the title that nginx gave itself. */
 const LOOK = `for d in /proc/[0-9]*; do
@@ -112,7 +113,7 @@ export function allSeries(tried: Tried, samples: Sample[]): Series[] {
 /** What is to be said of something that has grown by more than 5 %; undefined: nothing. */
 export function growthOf({ what, first, last }: Series): string | undefined {
   // Hosts that nobody knows fill their dict, and forget each other then.
-  if (last <= first * FLAT || what.endsWith("dict matches")) {
+  if (last <= Math.max(first * FLAT, first + LITTLE) || what.endsWith("dict matches")) {
     return undefined;
   }
   const [from, to] = [first, last].map((kilobytes) => (kilobytes / 1024).toFixed(2));

@@ -46,7 +46,7 @@ function text(findings: Findings, machine: string, date: string): string {
   const { troubles } = f;
   return `# Soak
 
-\`make soak\`, ${date}, ${f.minutes} minutes on ${machine}. No failure.
+\`make soak\`, ${date}, ${f.minutes.toFixed(1)} minutes on ${machine}. No failure.
 
 Two routers on one Redis: \`old\` with four workers, never reloaded, and \`renewed\` with two. What a soak does and when it
 fails stands in [README.md](README.md#the-soak).
@@ -79,7 +79,7 @@ ${table(
 )}
 
 Memory: medians of the first and the last 30 % of the time after a warm-up of ${f.warm_up.toFixed(0)} s; of a process its own (anonymous),
-of a dict what is in use. More than 5 % of growth is a failure.
+of a dict what is in use. More than 5 % of growth is a failure, but for 0.25 MB.
 
 ${table(
   ["of", "first, MB", "last, MB", "grown by"],
