@@ -3,14 +3,18 @@
 import { strict as assert } from "node:assert";
 import { before, describe, it } from "node:test";
 import { startApp, startEcho, type Backend } from "./support/backends.ts";
-import { eventually } from "./support/eventually.ts";
+import { eventually, pass } from "./support/eventually.ts";
+import { ask } from "./support/http-client.ts";
 import { underLoad } from "./support/load.ts";
+import { freePort } from "./support/ports.ts";
 import { askTimes, tally, useStage, type Stage } from "./support/stage.ts";
 import { deadPort, startBlackHole, startClosing } from "./support/troubled-backends.ts";
 
 const WORKERS = 4;
 /** Tries that an ill instance may get before every worker leaves it alone, beside those that were under way. */
 const FEW = 5;
+const TOKEN = "t0ken";
+const admin = await freePort();
 
 /** A counter, of all reasons together. */
 async function metric(stage: Stage, name: string): Promise<number> {
@@ -39,7 +43,8 @@ async function startFailing(name: string, status: number): Promise<Backend> {
 describe("one of ten instances", () => {
   const stage = useStage({
     workers: WORKERS,
-    environment: { SWITCHBOARD_CONNECT_TIMEOUT: "200ms" },
+    environment: { SWITCHBOARD_CONNECT_TIMEOUT: "200ms", SWITCHBOARD_ADMIN_TOKEN: TOKEN },
+    http: `server { listen 127.0.0.1:${admin}; include switchboard/admin.conf; }`,
   });
   let well: Backend[];
   before(async () => {
@@ -138,6 +143,61 @@ describe("one of ten instances", () => {
     });
 
     assert.deepEqual(load.failures, []);
+  });
+
+  it("that is out is tried by one request at a time, whatever the load in all workers", async () => {
+    let running = 0;
+    let together = 0;
+    let out = false;
+    let trials = 0;
+    const failing = await stage.keep(
+      startApp("slowly failing", (request, response) => {
+        running += 1;
+        if (out) {
+          together = Math.max(together, running);
+          trials += 1;
+        }
+        request.resume();
+        setTimeout(() => {
+          running -= 1;
+          response.writeHead(500).end("no\n");
+        }, 150);
+      }),
+    );
+    const host = await among("tried.test", failing.at, { eject: "5xx" });
+
+    await underLoad({ port: stage.router.port, host, clients: 16 }, async () => {
+      await stage.router.logged(new RegExp(`http://${failing.at} is out: 5xx`));
+      // Those that were sent before.
+      await eventually("none runs there", () => assert.equal(running, 0));
+      out = true;
+      await eventually("it was tried three times", () => assert.ok(trials >= 3), 20);
+    });
+
+    assert.equal(together, 1);
+  });
+
+  it("that is taken out is asked by no worker 10 ms later", async () => {
+    const [ill, port] = [await stage.backend("ill"), admin];
+    const host = await among("told.test", ill.at);
+    const askMany = async (): Promise<void> => {
+      await Promise.all(Array.from({ length: 80 }, async () => stage.router.echo({ host })));
+    };
+    await askMany();
+    assert.ok(ill.count() > 0);
+
+    const answer = await ask(port, {
+      host: "admin",
+      path: `/instances/${ill.at}/eject?seconds=100`,
+      method: "POST",
+      headers: { authorization: `Bearer ${TOKEN}` },
+    });
+    assert.equal(answer.status, 200);
+    const before = ill.count();
+    await pass(0.01);
+    await askMany();
+
+    assert.equal(ill.count(), before);
   });
 
   it("that is out stays out over a reload", async () => {

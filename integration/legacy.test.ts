@@ -2,7 +2,7 @@
 
 import { strict as assert } from "node:assert";
 import { before, describe, it } from "node:test";
-import { startRaw, type Backend } from "./support/backends.ts";
+import { startApp, startRaw, type Backend } from "./support/backends.ts";
 import { eventually } from "./support/eventually.ts";
 import { type Answer } from "./support/http-client.ts";
 import { askTimes, tally, useStage, type Stage } from "./support/stage.ts";
@@ -102,6 +102,70 @@ describe("hipache's frontends", () => {
       assert.deepEqual(await stage.redis.client.smembers("dead:*.f3.test"), ["0"]);
     });
     await eventually("it is told of", () => assert.ok(heard.includes(`*.f3.test;http://${dead};0;2`)));
+  });
+
+  it("under a wildcard have the marks of the host that was asked for, and those of the wildcard", async () => {
+    const { client } = stage.redis;
+    const all = ["a", "b"];
+    await frontend(stage, "*.both.test", a.at, b.at);
+    const who = async (host: string): Promise<string[]> =>
+      Object.keys(tally(await askTimes(stage.router, host, 12))).sort();
+    assert.deepEqual([await who("x.both.test"), await who("y.both.test")], [all, all]);
+
+    await client.sadd("dead:x.both.test", "0");
+    await eventually("it is out for this host", async () =>
+      assert.deepEqual(await who("x.both.test"), ["b"]),
+    );
+    assert.deepEqual(await who("y.both.test"), all);
+
+    await client.sadd("dead:*.both.test", "1");
+    await eventually("both sets count", async () => {
+      assert.equal(reasonOf(await stage.router.ask({ host: "x.both.test" })), "502 all_dead");
+      assert.deepEqual(await who("y.both.test"), ["a"]);
+    });
+
+    // Its list moves: the host's mark means who stood there, not who stands there now.
+    await client
+      .multi()
+      .del("dead:*.both.test")
+      .lrem("frontend:*.both.test", 0, `http://${a.at}`)
+      .rpush("frontend:*.both.test", `http://${a.at}`)
+      .exec();
+    await eventually("nobody is meant", async () => assert.deepEqual(await who("x.both.test"), all));
+    await client.del("dead:x.both.test");
+    await client.sadd("dead:z.both.test", "0");
+    await eventually("of a host asked for first", async () =>
+      assert.deepEqual(await who("z.both.test"), ["a"]),
+    );
+    await eventually("the wildcard has it again", async () =>
+      assert.deepEqual(await who("x.both.test"), all),
+    );
+  });
+
+  it("a mark has the backend looked at: who takes no connection is out of all routes, and nobody else is", async () => {
+    const mortal = await stage.backend("mortal");
+    const first = await frontend(stage, "first-mark.test", a.at, mortal.at);
+    const second = await frontend(stage, "second-mark.test", a.at, mortal.at, b.at);
+    const who = async (): Promise<string[]> =>
+      Object.keys(tally(await askTimes(stage.router, second, 18))).sort();
+    const mark = async (): Promise<void> => {
+      await stage.redis.client.sadd(`dead:${first}`, "0", "1");
+      await eventually("all are dead there", async () =>
+        assert.equal(reasonOf(await stage.router.ask({ host: first })), "502 all_dead"),
+      );
+    };
+    await askTimes(stage.router, first, 4);
+    await mark();
+    assert.deepEqual(await who(), ["a", "b", "mortal"]);
+    await stage.redis.client.del(`dead:${first}`);
+    await eventually("the marks are gone", async () => stage.router.echo({ host: first }));
+
+    await mortal.close();
+    await mark();
+    await stage.router.logged(new RegExp(`http://${mortal.at} is out: marked_dead`));
+
+    assert.deepEqual(await who(), ["a", "b"]);
+    assert.ok(!stage.router.log().some((line) => line.includes(`http://${a.at} is out`)));
   });
 
   it("F4: with the id alone are 502", async () => {
@@ -237,6 +301,59 @@ describe("planb's frontends", () => {
       assert.equal(reasonOf(await stage.router.ask({ host })), "503 all_dead"),
     );
     assert.deepEqual(await stage.redis.client.smembers("dead:lonely.test"), ["0"]);
+  });
+
+  it("are checked as their healthcheck says: who fails is marked, and the mark of who passes goes", async () => {
+    const { client } = stage.redis;
+    let status = 200;
+    const paths: string[] = [];
+    const checked = async (name: string, statusOf: () => number): Promise<Backend> =>
+      stage.keep(
+        startApp(name, (request, response) => {
+          if (request.headers["user-agent"] === "Switchboard-Check") {
+            paths.push(`${name} ${request.headers.host}${request.url}`);
+            response.writeHead(statusOf()).end("WORKING\n");
+          } else {
+            response.end(JSON.stringify({ name }));
+          }
+        }),
+      );
+    const ill = await checked("ill", () => status);
+    const well = await checked("well", () => 200);
+    const host = await frontend(stage, "checked.test", ill.at, well.at);
+    await client.hset(`healthcheck:${host}`, { path: "up", status: "200", body: "WORKING" });
+    assert.deepEqual(tally(await askTimes(stage.router, host, 4)), { ill: 2, well: 2 });
+    await eventually("it is checked", () => assert.ok(paths.includes("ill checked.test/up")));
+    const heard = await words(stage);
+
+    status = 500;
+    await eventually(
+      "it is marked",
+      async () => assert.deepEqual(await client.smembers(`dead:${host}`), ["0"]),
+      20,
+    );
+    await eventually("it is told of", () => assert.ok(heard.includes(`${host};http://${ill.at};0;2`)));
+    await stage.router.logged(new RegExp(`http://${ill.at} is out: check_failed: http:/up: status 500`));
+    await eventually("it is out", async () =>
+      assert.deepEqual(tally(await askTimes(stage.router, host, 4)), { well: 4 }),
+    );
+
+    status = 200;
+    await eventually("the mark goes", async () => assert.equal(await client.exists(`dead:${host}`), 0), 20);
+    await eventually("it is back", async () =>
+      assert.deepEqual(tally(await askTimes(stage.router, host, 4)), { ill: 2, well: 2 }),
+    );
+
+    // Another router has called it dead; its own check says otherwise.
+    await client.sadd(`dead:${host}`, "0");
+    await eventually(
+      "that mark goes too",
+      async () => assert.equal(await client.exists(`dead:${host}`), 0),
+      20,
+    );
+
+    await client.hset(`healthcheck:${host}`, { path: "/other" });
+    await eventually("the change is heard", () => assert.ok(paths.includes("ill checked.test/other")));
   });
 
   it("a load balancer's __ping__ is answered where that was set", async () => {

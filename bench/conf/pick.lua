@@ -19,7 +19,7 @@ local function make_peers(count, weight_of)
     list[i] = {
       address = ("10.0.%d.%d"):format(math.floor(i / 250), i % 250 + 1), port = 8080, tls = false, weight = weight_of(i),
       backup = false, resting = false, share = 1, credit = 0, joined_at = 0, index = i,
-      state = { identity = tostring(i), in_flight = 0, answered_at = 0, usable = true, recovered_at = 0, latency = 0, measured_at = 0 },
+      state = { identity = tostring(i), in_flight = 0, answered_at = 0, usable = true, recovered_at = 0, on_trial_since = 0, latency = 0, measured_at = 0 },
     }
   end
   return list

@@ -49,6 +49,8 @@ interface NgxThreads {
     ...words: Words
   ): LuaMultiReturn<[NgxThread]>;
   wait(thread: NgxThread): LuaMultiReturn<[boolean, unknown]>;
+  /** Only whoever spawned it may. */
+  kill(thread: NgxThread): LuaMultiReturn<[true, undefined] | Failure>;
 }
 
 /** @noSelf */
@@ -68,6 +70,18 @@ interface NgxSharedDict {
     flags?: number,
   ): LuaMultiReturn<[boolean, string | undefined, boolean]>;
   add(
+    key: string,
+    value: string | number | boolean,
+    exptime?: number,
+  ): LuaMultiReturn<[boolean, string | undefined, boolean]>;
+  /** Like `add`, but evicts nothing: "no memory" instead. */
+  safe_add(
+    key: string,
+    value: string | number | boolean,
+    exptime?: number,
+  ): LuaMultiReturn<[boolean, string | undefined]>;
+  /** Like `set`, but only where there is a value. */
+  replace(
     key: string,
     value: string | number | boolean,
     exptime?: number,
@@ -119,6 +133,8 @@ interface NgxTcpSocket {
   receive(
     pattern?: string | number,
   ): LuaMultiReturn<[string, undefined, undefined] | [undefined, string, string | undefined]>;
+  /** What has come, at most so many bytes; waits when nothing has. */
+  receiveany(most: number): LuaMultiReturn<[string, undefined] | Failure>;
   settimeout(milliseconds: number): void;
   /** Whatever has come, at most so many bytes. */
   receiveany(most: number): LuaMultiReturn<[string, undefined] | Failure>;

@@ -59,6 +59,17 @@ for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random"
         end
       end)
 
+      it("is nobody's trial", function()
+        local list, pool = run(0, {})
+        instances.set_usable(list[1].state, false, ngx.now())
+        instances.set_on_trial(list[1].state, ngx.now())
+        for i = 1, 20 do
+          assert.are_not.equal(1, foresee(pool, function() return pools.pick(pool, i * 21401333, NONE) end).index)
+        end
+        assert.is_true(list[1].state.on_trial_since > 0)
+        assert.equal(list[1], pool.trial)
+      end)
+
       it("is foreseen while instances warm up", function()
         local list, pool = run(2, { slow_start = 60 })
         list[2].joined_at = ngx.now() - 15

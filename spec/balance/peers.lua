@@ -14,7 +14,7 @@ function M.make(weights, more)
       port = 80, tls = false, weight = weight, backup = false, resting = false, share = 1, credit = 0, joined_at = 0,
       index = i,
       state = {
-        identity = "http://" .. next_host, in_flight = 0, answered_at = 0, usable = true, recovered_at = 0, latency = 0, measured_at = 0,
+        identity = "http://" .. next_host, in_flight = 0, answered_at = 0, usable = true, recovered_at = 0, on_trial_since = 0, latency = 0, measured_at = 0,
       },
     }
     for name, value in pairs(more and more(i) or {}) do peer[name] = value end

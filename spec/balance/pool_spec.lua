@@ -114,6 +114,37 @@ for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random"
       end
     end)
 
+    it("lets one request try who is out and on trial", function()
+      local list = peers.even(5)
+      local pool = create(list, { balance = balance })
+      set_usable(list[2], false)
+      assert.same({ 1, 3, 4, 5 }, who(pool))
+      for _ = 1, 2 do
+        instances.set_on_trial(list[2].state, ngx.now())
+        assert.equal(1, tally(pool, 2000)[2])
+        assert.equal(0, list[2].state.on_trial_since)
+        assert.equal(instances.usability.version, pool.seen)
+      end
+      -- Not one that has failed elsewhere, and not where all are used anyway.
+      instances.set_on_trial(list[2].state, ngx.now())
+      for i = 1, 200 do assert.are_not.equal(2, pools.pick(pool, i * 21401333, { list[1] }).index) end
+      for _, index in ipairs { 1, 3 } do set_usable(list[index], false) end
+      assert.is_true(tally(pool, 2000)[2] > 100)
+    end)
+
+    it("has one of its own tried while backups stand in for all of them", function()
+      local list = peers.make({ 1, 1, 1 }, function(i) return { backup = i > 1 } end)
+      local pool = create(list, { balance = balance })
+      set_usable(list[1], false)
+      instances.set_on_trial(list[1].state, ngx.now())
+      -- A hash over the backups has no key for it.
+      assert.equal(balance ~= "hash" and 1 or nil, tally(pool, 200)[1])
+      instances.set_on_trial(list[1].state, 0)
+      set_usable(list[3], false)
+      instances.set_on_trial(list[3].state, ngx.now())
+      assert.equal(1, tally(pool, 200)[3])
+    end)
+
     it("lets a new instance have a tenth of its share at first, and more by and by", function()
       local list = peers.even(5)
       local now = ngx.now()

@@ -195,6 +195,33 @@ describe("hipache's list", function()
     assert.is_true(read({ "id", "http://10.0.0.2:80" }, { "0" }, ended).instances[1].dead)
   end)
 
+  it("may be meant by marks of a host that has none: they are all that is known of it", function()
+    local record = read({}, { "1" })
+    assert.same({ "1" }, record.marks_alone)
+    assert.same({}, record.instances)
+    assert.is_nil(read({}, {}))
+    assert.is_nil(decode(one, "*.example", function(command) return command[1] == "SMEMBERS" and { "1" } or nothing(command) end))
+  end)
+
+  -- Both sets count, and each is remembered where it stands.
+  it("is a host's under marks of its own, beside those of the pattern", function()
+    local put_under_marks = require("resty.switchboard.schema.dead").put_under_marks
+    local function pattern() return read({ "id", "http://10.0.0.1:80", "http://10.0.0.2:80/", "http://10.0.0.3:80" }, { "2" }) end
+    local record = pattern()
+    assert.is_true(put_under_marks(record, "*.example", { "1", "9", "x" }, nil))
+    local dead = {}
+    for i, instance in ipairs(record.instances) do dead[i] = instance.dead == true end
+    assert.same({ false, true, true }, dead)
+    assert.same({ ["1"] = "http://10.0.0.2:80/" }, record.marks)
+    local kept = codec.decode(codec.encode(record))
+    assert.equal("*.example", kept.under)
+    -- The list has moved: the mark that is remembered means nobody in it.
+    local moved = read({ "id", "http://10.0.0.2:80/", "http://10.0.0.3:80" }, {})
+    assert.is_true(put_under_marks(moved, "*.example", { "1" }, kept.marks))
+    for _, instance in ipairs(moved.instances) do assert.is_nil(instance.dead) end
+    assert.is_false(put_under_marks(pattern(), "*.example", { "x" }, kept.marks))
+  end)
+
   it("has patterns of at most six labels, and planb's hosts have ports instead", function()
     assert.is_nil(one.ask_known("*.b.c.d.e.f.g.h"))
     assert.is_table(one.ask_known("*.c.d.e.f.g.h"))
@@ -209,6 +236,54 @@ describe("hipache's list", function()
       one.add_names(names, key)
     end
     assert.same({ "a.example", "*.example", "b.example", "h:8080" }, names)
+  end)
+end)
+
+describe("planb's healthcheck", function()
+  local one = layout_of("planb")
+  local function read(fields, options, last)
+    return decode(one, "a.example", function(command)
+      if command[1] == "LRANGE" then return { "id", "http://10.0.0.1:80" } end
+      if command[2] == "healthcheck:a.example" then return fields end
+      if command[2] == "route:a.example" then return options or {} end
+      return {}
+    end, last)
+  end
+
+  it("says how the backends are checked, in the words of the options", function()
+    for _, case in ipairs {
+      { {}, nil },
+      { { "path", "/up" }, { check = "http:/up", check_status = "100-599" } },
+      { { "path", "up", "status", "0", "body", "" }, { check = "http:/up", check_status = "100-599" } },
+      { { "status", "200", "body", "WORKING" }, { check = "http:/", check_status = "200", check_body = "WORKING" } },
+    } do
+      local record = read(case[1])
+      assert.same(case[2], record.options.policy)
+      assert.same({}, record.problems)
+    end
+  end)
+
+  it("leaves to the host's own options what they say", function()
+    assert.same({ check = "tcp" }, read({ "path", "/up" }, { "check", "tcp" }).options.policy)
+    assert.same({ check = "off" }, read({ "path", "/up" }, { "check", "off" }).options.policy)
+    assert.same({ check = "http:/up", check_status = "204" }, read({ "path", "/up" }, { "check_status", "204" }).options.policy)
+  end)
+
+  it("is skipped where it is wrong, and its last good value stays", function()
+    local record = read({ "path", "/a b", "status", "999" })
+    assert.is_nil(record.options.policy)
+    assert.same({ "healthcheck:a.example", "healthcheck:a.example" }, { record.problems[1].key, record.problems[2].key })
+    local last = read({ "path", "/up", "status", "200" })
+    assert.same(last.options.policy, read({ "path", "/a b", "status", "999" }, nil, last).options.policy)
+    assert.equal("must be a hash", read(WRONG).problems[1].reason)
+  end)
+
+  it("is planb's alone", function()
+    for _, command in ipairs(layout_of("hipache").read("a.example", nil)) do assert.is_nil(command[2]:find("healthcheck", 1, true)) end
+    local names = {}
+    one.add_names(names, "healthcheck:a.example")
+    layout_of("hipache").add_names(names, "healthcheck:b.example")
+    assert.same({ "a.example" }, names)
   end)
 end)
 

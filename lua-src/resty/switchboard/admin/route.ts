@@ -10,7 +10,7 @@ import { Lookup } from "../route/lookup";
 import { problems_of } from "../route/problems";
 import { has_ready } from "../route/worker_cache";
 import { Layout } from "../schema/layout";
-import { RouteRecord } from "../schema/record";
+import { part_of, RouteRecord } from "../schema/record";
 import { parse_split } from "../schema/split";
 import { arm_name } from "../schema/within";
 import { epoch_of } from "../store/trust";
@@ -110,7 +110,8 @@ function show(
 function keys_of(layouts: Layout[], name: string, record: RouteRecord | undefined): string[] {
   const seen = new LuaSet<string>();
   const keys: string[] = [];
-  const names = record?.options.pool !== undefined ? [name, record.options.pool] : [name];
+  const part = record !== undefined ? part_of(record) : undefined;
+  const names = part !== undefined ? [name, part] : [name];
   for (const each of names) {
     for (const layout of layouts) {
       for (const command of layout.read(each, undefined)) {

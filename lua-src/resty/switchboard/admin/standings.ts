@@ -2,7 +2,7 @@
 
 import { Peer } from "../balance/peer";
 import { Pool } from "../balance/pool";
-import { ejection_of } from "../health/verdict";
+import { CHECK_FAILED, ejection_of } from "../health/verdict";
 import { Config } from "../config";
 import { believes_marks, Entry, identity_of, left_out } from "../route/entry";
 import { Instance, Problem, RouteRecord } from "../schema/record";
@@ -14,6 +14,7 @@ export type Why =
   | "warming_up"
   | "kept_in_need"
   | "ejected"
+  | "check_failed"
   | "draining"
   | "weight_0"
   | "backup"
@@ -48,7 +49,10 @@ function standing(address: string, reason: Why, detail: string): Standing {
 function is_out(state: NgxSharedDict, address: string, peer: Peer): Standing {
   const ejection = ejection_of(state, peer.state.identity);
   if (ejection === undefined) {
-    return standing(address, "ejected", "its time is over: it is tried by one worker first");
+    return standing(address, "ejected", "its time is over: one request tries it first");
+  }
+  if (ejection.reason === CHECK_FAILED) {
+    return standing(address, CHECK_FAILED, ejection.detail);
   }
   const left = math.max(0, ejection.until - ngx.now());
   return standing(address, "ejected", string.format("%s; for another %.1f s", ejection.reason, left));

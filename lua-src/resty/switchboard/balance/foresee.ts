@@ -35,14 +35,17 @@ function restore(picker: Picker, numbers: Numbers): void {
 function foresee<T>(pool: Pool, work: (this: void) => T): T {
   refresh(pool);
   const dice = standing();
-  const { picker, settled } = pool;
+  const { picker, settled, trial } = pool;
   const before = numbers_of(picker);
   const before_settled = settled !== undefined ? numbers_of(settled) : undefined;
   const credits: number[] = [];
   for (const peer of pool.all) {
     credits.push(peer.credit);
   }
+  // That an instance is tried cannot be put back.
+  pool.trial = undefined;
   const found = work();
+  pool.trial = trial;
   put_back(dice);
   restore(picker, before);
   if (settled !== undefined && before_settled !== undefined) {

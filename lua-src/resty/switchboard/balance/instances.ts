@@ -26,6 +26,8 @@ export interface InstanceState {
   noted_at: number;
   /** ngx.now() at which it became usable again; 0: it always was. */
   recovered_at: number;
+  /** ngx.now() since which it waits, not usable, for one request that tries it; 0: it does not. See `set_on_trial`. */
+  on_trial_since: number;
   /** Peak-weighted latency in seconds as of `measured_at`; 0: nothing is known. Kept for `ewma` alone. */
   latency: number;
   measured_at: number;
@@ -36,7 +38,7 @@ export interface InstanceState {
 /** Weak: an instance that no route and no request holds any more is forgotten. */
 const states = setmetatable(new LuaTable<string, InstanceState>(), { __mode: "v" });
 
-/** `version` moves whenever an instance becomes usable or stops being so: pools then look again. */
+/** `version` moves whenever an instance becomes usable, stops being so or is to be tried: pools then look again. */
 const usability = { version: 1 };
 
 let hook: ((this: void, state: InstanceState) => void) | undefined = undefined;
@@ -62,6 +64,7 @@ function state_of(identity: string): InstanceState {
     noted: 0,
     noted_at: 0,
     recovered_at: 0,
+    on_trial_since: 0,
     latency: 0,
     measured_at: 0,
     tally: absent,
@@ -78,12 +81,32 @@ function known_state(identity: string): InstanceState | undefined {
   return states.get(identity) as InstanceState | undefined;
 }
 
+/** Of all that this worker knows. */
+function each_state(look: (this: void, state: InstanceState) => void): void {
+  for (const [, state] of pairs(states)) {
+    look(state);
+  }
+}
+
+/**
+ * Lets one request of this worker have an instance that is not usable, or takes that back.
+ *
+ * @param since ngx.now(); 0: none may
+ */
+function set_on_trial(state: InstanceState, since: number): void {
+  if (state.on_trial_since !== since) {
+    state.on_trial_since = since;
+    usability.version += 1;
+  }
+}
+
 /**
  * Takes an instance out of every pool of this worker, or puts it back. The pools notice with their next pick.
  *
  * @param now ngx.now(); from then on it warms up where its route has `slow_start`
  */
 function set_usable(state: InstanceState, usable: boolean, now: number): void {
+  set_on_trial(state, 0);
   if (state.usable === usable) {
     return;
   }
@@ -94,4 +117,4 @@ function set_usable(state: InstanceState, usable: boolean, now: number): void {
   usability.version += 1;
 }
 
-export { known_state, on_fresh, set_usable, state_of, usability };
+export { each_state, known_state, on_fresh, set_on_trial, set_usable, state_of, usability };

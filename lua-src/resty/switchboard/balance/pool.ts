@@ -6,6 +6,7 @@
  */
 
 import { absent } from "../absent";
+import { claim } from "../health/ward";
 import { throw_below } from "./dice";
 import { usability } from "./instances";
 import { Peer } from "./peer";
@@ -17,7 +18,9 @@ export interface Pool {
   picker: Picker;
   /** While some of them warm up: of those that do not. */
   settled: Picker | undefined;
-  /** `usability.version` for which `picker` is right; 0: look again at each pick, somebody warms up. */
+  /** One that is out, and that a request is to try; undefined: none. */
+  trial: Peer | undefined;
+  /** `usability.version` for which `picker` is right; 0: look again at each pick, somebody warms up or is on trial. */
   seen: number;
   /** The version that was looked at last. */
   version: number;
@@ -128,6 +131,21 @@ function settled_of(members: Peer[]): Peer[] {
   return settled;
 }
 
+function trial_among(peers: Peer[]): Peer | undefined {
+  for (const peer of peers) {
+    if (peer.state.on_trial_since > 0) {
+      return peer;
+    }
+  }
+  return undefined;
+}
+
+/** Whom a request is to try: of the tier, unless all of it is used anyway, and first of those that backups stand in for. */
+function trial_of(pool: Pool, tier: Peer[], members: Peer[]): Peer | undefined {
+  const stood_in_for = tier === pool.backups ? trial_among(pool.primaries) : undefined;
+  return stood_in_for ?? (members.length < tier.length ? trial_among(tier) : undefined);
+}
+
 /** Decides anew who may be picked. */
 function look(pool: Pool, old: Picker | undefined, start: number, now: number): Picker {
   const tier = choose_tier(pool);
@@ -143,10 +161,12 @@ function look(pool: Pool, old: Picker | undefined, start: number, now: number): 
     }
   }
   pool.settled = warms && !picker.skips ? picker_of(pool, settled, pool.settled, start) : undefined;
+  const trial = trial_of(pool, tier, members);
+  pool.trial = trial;
   pool.tier = tier;
   pool.picker = picker;
   pool.version = usability.version;
-  pool.seen = warms ? 0 : pool.version;
+  pool.seen = warms || trial !== undefined ? 0 : pool.version;
   pool.tick = now;
   return picker;
 }
@@ -173,6 +193,7 @@ function create(peers: Peer[], balancing: Balancing, start: number, now: number)
   const pool: Pool = {
     picker: undefined as unknown as Picker,
     settled: absent,
+    trial: absent,
     seen: 0,
     version: 0,
     tick: 0,
@@ -200,8 +221,30 @@ function refresh(pool: Pool): void {
   }
 }
 
+/** Whether a request may try this one: any, unless the algorithm goes by its key and has it elsewhere. */
+function may_try(pool: Pool, trial: Peer, key: number, tried: Peer[]): boolean {
+  const { picker } = pool;
+  if (!picker.skips) {
+    return true;
+  }
+  trial.share = 1;
+  const owner = picker.pick(picker, key, tried);
+  trial.share = 0;
+  return owner === trial;
+}
+
 function pick_slowly(pool: Pool, key: number, tried: Peer[]): Peer {
   refresh(pool);
+  const { trial } = pool;
+  // A request that has failed elsewhere has risked enough.
+  if (
+    trial !== undefined &&
+    tried[0] === undefined &&
+    may_try(pool, trial, key, tried) &&
+    claim(trial.state)
+  ) {
+    return trial;
+  }
   const peer = pool.picker.pick(pool.picker, key, tried);
   const settled = pool.settled;
   if (settled === undefined || peer.share >= 1) {

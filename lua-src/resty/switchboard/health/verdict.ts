@@ -18,13 +18,16 @@ const LONGEST_OUT = 30;
 const JITTER = 0.1;
 /** Seconds without a failure after which what was is forgotten. */
 const FORGET = 60;
-/** Seconds in which one worker tries an instance whose time is over, before all do. */
+/** Seconds that a trial may take before another request may be one, and that the node waits for a request to be one. */
 const TRIAL = 1;
 
 /** Why and until when (ngx.now()) an instance is out. */
 export interface Ejection {
   until: number;
+  /** A word. */
   reason: string;
+  /** What else there is to say, for people; empty: nothing. */
+  detail: string;
 }
 
 const ROW = "h:row:";
@@ -36,6 +39,10 @@ const TRIED = "h:trial:";
 const PROBED = "h:probe:";
 /** The reason of who was taken out by an operator. */
 const BY_HAND = "by_hand";
+/** The reason of whom an active check has found ill. */
+const CHECK_FAILED = "check_failed";
+/** Seconds for which that keeps an instance out when it is not said again: whoever checks may have died. */
+const ILL_FOR = 10;
 /** What became of a trial. */
 const RUNNING = 1;
 const PASSED = 2;
@@ -45,7 +52,7 @@ function number_of(state: NgxSharedDict, key: string): number {
   return (value as number | undefined) ?? 0;
 }
 
-/** Takes an instance out. One of the workers that come upon the same failures does. */
+/** Takes an instance out. One of the workers that come upon the same failures does: true is for that one. */
 function eject(state: NgxSharedDict, identity: string, reason: string, now: number, chance: number): boolean {
   const times = number_of(state, TIMES + identity);
   const whole = math.min(LONGEST_OUT, FIRST_OUT * math.pow(2, math.min(times, 10)));
@@ -90,22 +97,30 @@ function note_failure(
 }
 
 /**
- * Notes that an instance that had failed has answered.
+ * Notes that an instance that had failed has answered. While it is out that means nothing: such a request was sent before,
+ * or because too many are out.
  *
  * @returns whether that was its trial after an ejection
  */
 function note_success(state: NgxSharedDict, identity: string): boolean {
-  const [trial] = state.get(TRIED + identity);
+  const [out] = state.get(OUT + identity);
+  if (out !== undefined) {
+    return false;
+  }
   state.delete(ROW + identity);
+  const [trial] = state.get(TRIED + identity);
+  if (trial !== RUNNING) {
+    return false;
+  }
   state.set(TRIED + identity, PASSED, FORGET);
-  return trial === RUNNING;
+  return true;
 }
 
 /** undefined: it is not out. */
 function ejection_of(state: NgxSharedDict, identity: string): Ejection | undefined {
   const [text] = state.get(OUT + identity);
-  const [until, reason] = string.match(tostring(text ?? ""), "^(%S+) (.*)$");
-  return until !== undefined ? { until: tonumber(until)!, reason: reason! } : undefined;
+  const [until, reason, detail] = string.match(tostring(text ?? ""), "^(%S+) (%S+) ?(.*)$");
+  return until !== undefined ? { until: tonumber(until)!, reason: reason!, detail: detail! } : undefined;
 }
 
 /** Ends an ejection before its time. */
@@ -128,16 +143,45 @@ function acquit(state: NgxSharedDict, identity: string): void {
 }
 
 /**
- * Whether this worker may send requests to an instance whose time is over: one does first, and the others wait for how
- * that goes, but no longer than TRIAL.
+ * Takes an instance out, or keeps it out, because its check fails; not one that an operator has taken out.
+ *
+ * @returns whether it is out by that since this moment
  */
-function may_try(state: NgxSharedDict, identity: string): boolean {
-  const [first] = state.add(TRIED + identity, RUNNING, TRIAL);
-  if (first) {
-    return true;
+function declare_ill(state: NgxSharedDict, identity: string, detail: string, now: number): boolean {
+  const before = ejection_of(state, identity);
+  if (before?.reason === BY_HAND) {
+    return false;
   }
+  state.set(OUT + identity, string.format("%.3f %s %s", now + ILL_FOR, CHECK_FAILED, detail), ILL_FOR);
+  state.delete(TRIED + identity);
+  return before?.reason !== CHECK_FAILED;
+}
+
+/** The opposite: its checks pass. False: it was not out by them. */
+function declare_well(state: NgxSharedDict, identity: string): boolean {
+  if (ejection_of(state, identity)?.reason !== CHECK_FAILED) {
+    return false;
+  }
+  acquit(state, identity);
+  return true;
+}
+
+/** How the trial of an instance stands whose time is over; undefined: there is none. */
+function trial_of(state: NgxSharedDict, identity: string): typeof RUNNING | typeof PASSED | undefined {
   const [trial] = state.get(TRIED + identity);
-  return trial === PASSED;
+  return trial as typeof RUNNING | typeof PASSED | undefined;
+}
+
+/** Whether a request may be the trial: one of the node is, and after TRIAL without an answer another. */
+function begin_trial(state: NgxSharedDict, identity: string): boolean {
+  const [first] = state.add(TRIED + identity, RUNNING, TRIAL);
+  return first;
+}
+
+/** Takes an instance back without a trial, as no request has come that could have been one. True: nobody else has. */
+function waive_trial(state: NgxSharedDict, identity: string): boolean {
+  const [first] = state.add(TRIED + identity, PASSED, FORGET);
+  return first;
 }
 
 /** Whether this worker is to see now if an instance takes connections: one does, once a second. */
@@ -148,13 +192,22 @@ function may_probe(state: NgxSharedDict, identity: string): boolean {
 
 export {
   acquit,
+  begin_trial,
   BY_HAND,
+  CHECK_FAILED,
+  declare_ill,
+  declare_well,
+  eject,
   eject_by_hand,
   ejection_of,
   may_probe,
-  may_try,
   note_failure,
   note_success,
   pardon,
+  PASSED,
+  RUNNING,
+  TRIAL,
+  trial_of,
+  waive_trial,
   WINDOW,
 };

@@ -4,9 +4,19 @@
  * Other workers' ejections are heard of by the ring of changed names, within a tick. While somebody is out a timer looks
  * ten times a second whose time is over; once a second one worker of the node sees whether such an instance takes
  * connections again, which ends its time early.
+ *
+ * When its time is over one request of the node tries it, in whatever worker the next one comes; the workers take it back
+ * when that went well. Until then all other requests go past it.
  */
 
-import { InstanceState, on_fresh, set_usable, state_of } from "../balance/instances";
+import {
+  each_state,
+  InstanceState,
+  on_fresh,
+  set_on_trial,
+  set_usable,
+  state_of,
+} from "../balance/instances";
 import { throw_below } from "../balance/dice";
 import { count } from "../observe/counters";
 import { note_event } from "../observe/events";
@@ -14,15 +24,21 @@ import { tell } from "../observe/journal";
 import { publish } from "../route/changes";
 import {
   acquit,
+  begin_trial,
   BY_HAND,
+  CHECK_FAILED,
   eject_by_hand,
   Ejection,
   ejection_of,
   may_probe,
-  may_try,
   note_failure,
   note_success,
   pardon,
+  PASSED,
+  RUNNING,
+  TRIAL,
+  trial_of,
+  waive_trial,
   WINDOW,
 } from "./verdict";
 
@@ -52,30 +68,62 @@ function release(from: Ward, instance: InstanceState): void {
 }
 
 /** Sees whether an instance takes connections. Yields. */
-function probe(from: Ward, identity: string): void {
+function takes_connections(identity: string): boolean {
   const [host, port] = string.match(identity, "^https?://(.-):(%d+)$");
-  const [inner] = string.match(host ?? "", "^%[(.*)%]$");
   const socket = ngx.socket.tcp();
   socket.settimeout(PROBE_PATIENCE * 1000);
-  const [connected] = socket.connect(inner !== undefined ? `[${inner}]` : (host ?? ""), tonumber(port)!);
+  const [connected] = socket.connect(host ?? "", tonumber(port)!);
   if (connected !== undefined) {
     socket.close();
+  }
+  return connected !== undefined;
+}
+
+function probe(from: Ward, identity: string): void {
+  if (takes_connections(identity)) {
     pardon(from.state, identity);
   }
   from.probes -= 1;
 }
 
+/** Of one whose time is over. */
+function look_at_trial(from: Ward, identity: string, instance: InstanceState): void {
+  const trial = trial_of(from.state, identity);
+  if (trial === PASSED) {
+    release(from, instance);
+  } else if (trial === RUNNING) {
+    set_on_trial(instance, 0);
+  } else if (instance.on_trial_since === 0) {
+    set_on_trial(instance, ngx.now());
+  } else if (ngx.now() - instance.on_trial_since >= TRIAL) {
+    // Nobody asks for it: it has waited for long enough.
+    if (waive_trial(from.state, identity)) {
+      note_event("instance_recovered", identity, "untried");
+    }
+    release(from, instance);
+  }
+}
+
+/** Whether the request that asks may try an instance that is on trial; no other of the node may then. */
+function claim(instance: InstanceState): boolean {
+  set_on_trial(instance, 0);
+  instance.suspect = true;
+  return ward === undefined || begin_trial(ward.state, instance.identity);
+}
+
+/** Whether an instance that takes connections may be tried: not one whose errors took it out, a check, or an operator. */
+function is_about_connections(ejection: Ejection): boolean {
+  const { reason } = ejection;
+  return reason !== "5xx" && reason !== CHECK_FAILED && reason !== BY_HAND;
+}
+
 function look_at(from: Ward, identity: string, instance: InstanceState): void {
   const ejection = ejection_of(from.state, identity);
   if (ejection === undefined) {
-    if (may_try(from.state, identity)) {
-      release(from, instance);
-    }
+    look_at_trial(from, identity, instance);
     return;
   }
-  // What answers with errors takes connections too, and what an operator took out stays out.
-  const says_something = ejection.reason !== "5xx" && ejection.reason !== BY_HAND;
-  const may_be_back = says_something && from.probes < MOST_PROBES;
+  const may_be_back = is_about_connections(ejection) && from.probes < MOST_PROBES;
   if (may_be_back && may_probe(from.state, identity)) {
     from.probes += 1;
     ngx.thread.spawn(probe, from, identity);
@@ -106,6 +154,26 @@ function take_out(from: Ward, instance: InstanceState): void {
   }
 }
 
+/** The same in all workers; `state` must say so already. */
+function take_out_of_all(from: Ward, identity: string): void {
+  take_out(from, state_of(identity));
+  publish(from.state, MARK + identity);
+}
+
+/** Has all workers take out an instance that is out since this moment, and everybody know why. */
+function announce(identity: string, why: string): void {
+  count("switchboard_ejections_total", 1);
+  note_event("instance_ejected", identity, why);
+  if (ward !== undefined) {
+    take_out_of_all(ward, identity);
+  }
+}
+
+/** Where the workers keep what they know together; undefined before `start`. */
+function records(): NgxSharedDict | undefined {
+  return ward?.state;
+}
+
 /**
  * Makes this worker hear of ejections. Once, before the first route is made.
  *
@@ -115,22 +183,29 @@ function start(state: NgxSharedDict): void {
   const here: Ward = { state, out: new LuaTable(), looking: false, probes: 0 };
   ward = here;
   // A reload, or a route that is new here: others may know already.
-  on_fresh((instance) => {
-    if (ejection_of(state, instance.identity) !== undefined) {
-      take_out(here, instance);
-    }
-  });
+  on_fresh((instance) => look_whether_out(here, instance));
 }
 
-/** Takes a word from the ring of changed names. */
-function hear(word: string): void {
-  if (ward === undefined) {
+function look_whether_out(from: Ward, instance: InstanceState): void {
+  if (ejection_of(from.state, instance.identity) !== undefined) {
+    take_out(from, instance);
+  }
+}
+
+/**
+ * Takes a word from the ring of changed names.
+ *
+ * @param word undefined: some may have been missed
+ */
+function hear(word: string | undefined): void {
+  const here = ward;
+  if (here === undefined) {
     return;
   }
-  const identity = string.sub(word, 2);
-  const instance = state_of(identity);
-  if (instance.usable && ejection_of(ward.state, identity) !== undefined) {
-    take_out(ward, instance);
+  if (word === undefined) {
+    each_state((instance) => look_whether_out(here, instance));
+  } else {
+    look_whether_out(here, state_of(string.sub(word, 2)));
   }
 }
 
@@ -150,11 +225,8 @@ function fail(instance: InstanceState, reason: string): void {
   instance.suspect = true;
   const { state } = ward;
   if (note_failure(state, instance.identity, reason, math.max(asked, 1), now, throw_below(FINE) / FINE)) {
-    count("switchboard_ejections_total", 1);
-    note_event("instance_ejected", instance.identity, reason);
     tell(ngx.WARN, `ejected ${instance.identity}`, `${instance.identity} is out: ${reason}`);
-    take_out(ward, instance);
-    publish(state, MARK + instance.identity);
+    announce(instance.identity, reason);
   }
 }
 
@@ -175,8 +247,7 @@ function eject(identity: string, seconds: number): void {
   if (ward !== undefined) {
     eject_by_hand(ward.state, identity, seconds, ngx.now());
     note_event("instance_ejected", identity, string.format("by hand, for %.0f s", seconds));
-    take_out(ward, state_of(identity));
-    publish(ward.state, MARK + identity);
+    take_out_of_all(ward, identity);
   }
 }
 
@@ -199,4 +270,18 @@ function list_out(): { identity: string; ejection: Ejection | undefined }[] {
   return found;
 }
 
-export { eject, fail, hear, list_out, MARK, restore, start, succeed };
+export {
+  announce,
+  claim,
+  eject,
+  fail,
+  hear,
+  is_about_connections,
+  list_out,
+  MARK,
+  records,
+  restore,
+  start,
+  succeed,
+  takes_connections,
+};

@@ -42,6 +42,8 @@ const SERIES = [
   "switchboard_load_failures_total",
   "switchboard_dead_marks_total",
   "switchboard_ejections_total",
+  'switchboard_checks_total{result="passed"}',
+  'switchboard_checks_total{result="failed"}',
   "switchboard_watch_changes_total",
   "switchboard_watch_connects_total",
   'switchboard_lookups_total{cache="worker"}',

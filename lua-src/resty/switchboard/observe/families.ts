@@ -22,6 +22,7 @@ const HELP: Record<string, [Kind, string] | undefined> = {
   switchboard_load_failures_total: ["counter", "Routes that could not be read again in the background."],
   switchboard_dead_marks_total: ["counter", "Marks of a dead instance that were written to Redis."],
   switchboard_ejections_total: ["counter", "Instances that were taken out because they failed."],
+  switchboard_checks_total: ["counter", "Active checks of instances, by how they ended."],
   switchboard_watch_changes_total: ["counter", "Changed keys that Redis told of."],
   switchboard_watch_connects_total: ["counter", "Connections of the watch."],
   switchboard_lookups_total: ["counter", "Lookups of names, by the layer that answered."],

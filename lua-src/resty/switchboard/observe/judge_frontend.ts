@@ -9,8 +9,6 @@ import { Command, Reply } from "../store/redis";
 import { add_record, Judge, name_fault, Verdict } from "./judge";
 import { add_pools } from "./judge_known";
 
-/** Replies of the layout's own read; behind them stands the time that the marks have left. */
-const READS = 4;
 const AT = 64;
 /** TTL of a key without an end. */
 const FOR_EVER = -1;
@@ -188,11 +186,13 @@ function judge(bench: Bench, config: Config, name: string, met: string, replies:
     verdict.findings.push({ code: "bad_name", key: met, value: name, reason: fault });
   }
   const [record, refused] = bench.layout.decode(name, undefined, replies, 0, undefined);
-  verdict.refused = refused ?? failure_of(replies[READS]);
+  // Behind the replies to the layout's own read stands the time that the marks have left.
+  const left = replies[bench.layout.read(name, undefined).length];
+  verdict.refused = refused ?? failure_of(left);
   if (verdict.refused !== undefined) {
     return verdict;
   }
-  if (record === undefined) {
+  if (record === undefined || record.marks_alone !== undefined) {
     if (!by_list) {
       judge_orphan(bench, name, met, verdict);
     }
@@ -203,7 +203,7 @@ function judge(bench: Bench, config: Config, name: string, met: string, replies:
   const list = list_of(replies[0]);
   if (!is_wrong_type(replies[0])) {
     judge_entries(verdict, where, list);
-    judge_marks(verdict, bench.dead + name, list.length - 1, list_of(replies[1]), replies[READS]);
+    judge_marks(verdict, bench.dead + name, list.length - 1, list_of(replies[1]), left);
   }
   if (bench.has_options) {
     add_pools(verdict, bench.layouts, key(bench.format, "route", name), record.options);

@@ -2,14 +2,11 @@
 
 import { Config } from "../config";
 import { Entry } from "../route/entry";
-import { mark_dead } from "../route/dead_marks";
+import { least_of, mark_dead } from "../route/dead_marks";
 import { split_scope } from "../schema/scope";
 import { Reason } from "./answer";
 
 const STAR = 42;
-
-/** hipache marks none of a list's only backend dead; planb does. */
-const LEAST_OF_HIPACHE = 2;
 
 function is_death(reason: Reason): boolean {
   return reason === "connect_failed" || reason === "connect_timeout" || reason === "tls_failed";
@@ -31,7 +28,7 @@ function hear_death(config: Config, entry: Entry, backend: string, reason: Reaso
     name,
     host: is_pattern ? (ngx.var.host ?? name) : name,
     entry: backend,
-    least: entry.schema === "planb" ? 1 : LEAST_OF_HIPACHE,
+    least: least_of(entry.schema),
   });
 }
 

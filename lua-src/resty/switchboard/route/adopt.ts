@@ -1,13 +1,15 @@
 /** A stored route becomes the worker's own: compiled once, and again only when it has become another. */
 
 import { Config } from "../config";
+import { check_of } from "../schema/check";
 import { parent_of } from "../schema/within";
 import { down_since } from "../store/outage";
 import { reachable } from "../store/redis";
-import { decode, has_lives, pool_of } from "./codec";
+import { decode, has_lives, part_of } from "./codec";
 import { Dicts, Stored } from "./dict";
 import { compile, Entry } from "./entry";
 import * as recent from "./recent";
+import { heed } from "./roster";
 import { cache_of, note_part, Slot, WorkerCache } from "./worker_cache";
 
 /**
@@ -24,7 +26,7 @@ export interface Adopter {
 }
 
 /** Whether heart-beats can be heard; while Redis is silent nothing ends. */
-function can_expire(adopter: Adopter, stored: Stored): boolean {
+function can_expire(adopter: { dicts: Dicts }, stored: Stored): boolean {
   return !has_lives(stored.text) || (reachable() && down_since(adopter.dicts.state) === undefined);
 }
 
@@ -50,11 +52,14 @@ function adopt(adopter: Adopter, name: string, stored: Stored, now: number, chec
     before.valid = true;
     entry = before;
   } else {
-    entry = compile(adopter.config, name, stored.text, decode(stored.text), now, expire, before);
+    const record = decode(stored.text);
+    // Under marks of its own a host is still the pattern's: that is what logs and metrics call it.
+    entry = compile(adopter.config, record.under ?? name, stored.text, record, now, expire, before);
+    heed(adopter.dicts.names, name, entry, check_of(record.options.policy) !== undefined, now);
   }
-  const pool = pool_of(stored.text);
-  if (pool !== undefined) {
-    note_part(adopter.cache, pool, entry);
+  const part = part_of(stored.text);
+  if (part !== undefined) {
+    note_part(adopter.cache, part, entry);
   }
   let parent = parent_of(name);
   while (parent !== undefined) {

@@ -21,7 +21,7 @@ import { pack, SIZE, unpack } from "../schema/plain";
 import { Instance, Kind, RouteRecord } from "../schema/record";
 import { Life, pack_lives, unpack_lives } from "./lives";
 import { put, take } from "./varint";
-import { decode_instance, decode_options, encode_instance, encode_options, pool_in } from "./words";
+import { decode_instance, decode_options, encode_instance, encode_options, part_in } from "./words";
 
 /** No body begins with it. */
 const LIVES = 255;
@@ -128,10 +128,10 @@ function options_of(text: string): LuaMultiReturn<[string, number]> {
   return $multi(string.sub(text, from, from + size - 1), from + size);
 }
 
-/** The pool that a route points to. */
-function pool_of(text: string): string | undefined {
+/** What `part_of` of schema/record says of a route. */
+function part_of(text: string): string | undefined {
   const [options] = options_of(text);
-  return options !== "" ? pool_in(options) : undefined;
+  return options !== "" ? part_in(options) : undefined;
 }
 
 /** Whether there is more than options: instances or paths. */
@@ -202,4 +202,4 @@ function decode(text: string): RouteRecord {
   return record;
 }
 
-export { decode, encode, encode_lives, encode_plain, has_lives, has_members, join, may_have, pool_of, split };
+export { decode, encode, encode_lives, encode_plain, has_lives, has_members, join, may_have, part_of, split };

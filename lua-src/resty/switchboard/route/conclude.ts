@@ -5,13 +5,15 @@
  */
 
 import { note_event } from "../observe/events";
-import { Kind, RouteRecord } from "../schema/record";
+import { check_of } from "../schema/check";
+import { Kind, part_of, RouteRecord } from "../schema/record";
 import { believes_losses, epoch_of, is_complete, note_incomplete } from "../store/trust";
 import { LONGEST_FRESH } from "./age";
 import { publish, revise } from "./changes";
 import { decode, encode, encode_lives, has_members, join, split } from "./codec";
 import * as dict from "./dict";
 import { Stored } from "./dict";
+import { hear_marks } from "./heard_marks";
 import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";
 import { shortens } from "./lives";
@@ -19,6 +21,7 @@ import { Loaded, Loader } from "./loader";
 import { keep_problems } from "./problems";
 import { Answer, read_route, Source } from "./read";
 import { resolve_instances } from "./resolve";
+import { enlist } from "./roster";
 
 const STAR = 42;
 const AT = 64;
@@ -80,6 +83,16 @@ function begin(loader: Loader, name: string): Began {
 /** The kind of set that its instances stood in; undefined: not known. */
 function kind_of(began: Began): Kind | undefined {
   return began.last !== undefined && began.last.options.pool === undefined ? began.last.kind : undefined;
+}
+
+/** Whether it has been its pattern's route under marks of its own: it comes and goes with these. */
+function was_under_marks(began: Began): boolean {
+  return began.last?.under !== undefined;
+}
+
+/** Who else may have a name: of one that has had a route of its own that is asked when it is gone. */
+function patterns_to_ask(began: Began): string[] {
+  return began.old === undefined || was_under_marks(began) ? began.candidates : [];
 }
 
 function source_of(loader: Loader, began: Began, deadline: number): Source {
@@ -164,7 +177,9 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
   if (began.old !== undefined) {
     dict.delete_route(loader.dicts, name);
     revise(state);
-    note_event("route_removed", name, pattern !== "" ? `${pattern} has it now` : "");
+    if (!was_under_marks(began)) {
+      note_event("route_removed", name, pattern !== "" ? `${pattern} has it now` : "");
+    }
     if (has_others(loader, name)) {
       bump_pattern(state, name);
     }
@@ -172,7 +187,7 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
   if (began.old !== undefined || (before !== undefined && before.pattern !== pattern)) {
     publish(state, name);
   }
-  return { stored: undefined, pattern, missing: true };
+  return { stored: undefined, pattern, missing: !was_under_marks(began) };
 }
 
 function remember(
@@ -198,6 +213,9 @@ function remember(
     text: join(lives, body),
   };
   save(loader, name, stored);
+  if (check_of(record.options.policy)?.always === true) {
+    enlist(loader.dicts.names, name);
+  }
   if (old === undefined || old_body !== body) {
     revise(state);
   }
@@ -205,7 +223,9 @@ function remember(
   if (was_matched) {
     dict.delete_match(loader.dicts, name);
   }
-  if (old !== undefined && old_body !== body) {
+  if (record.under !== undefined) {
+    // Nothing has changed but marks.
+  } else if (old !== undefined && old_body !== body) {
     note_event("route_changed", name, `${record.instances.length} instances`);
   } else if (old === undefined && (was_matched || is_complete(state))) {
     note_event("route_added", name, `${record.instances.length} instances`);
@@ -240,7 +260,8 @@ function conclude(
   const { state } = loader.dicts;
   const { old, candidates } = began;
   let answer = first;
-  if (answer.record === undefined || answer.record.instances.length === 0) {
+  const under_marks = was_under_marks(began);
+  if (!under_marks && (answer.record === undefined || answer.record.instances.length === 0)) {
     const doubted = answer.record === undefined ? doubt(loader, name, began) : undefined;
     if (doubted !== undefined) {
       return $multi({ stored: doubted, pattern: "", missing: true }, undefined);
@@ -250,7 +271,7 @@ function conclude(
       return $multi({ stored: held, pattern: "", missing: answer.record === undefined }, undefined);
     }
   }
-  if (answer.record === undefined && old !== undefined && candidates.length > 0) {
+  if (answer.record === undefined && old !== undefined && !under_marks && candidates.length > 0) {
     // Its own name is gone; a pattern may have it.
     const [other, err] = read_route(source_of(loader, began, deadline), name, undefined, candidates);
     if (other === undefined) {
@@ -266,14 +287,15 @@ function conclude(
     return $multi(forget(loader, name, began, answer.pattern), undefined);
   }
   const resolve_again = resolve_instances(loader.config, record, began.last, deadline);
-  if (route_stamp(state, name, record.options.pool) !== began.stamp + answer.pool_stamp) {
+  if (route_stamp(state, name, part_of(record)) !== began.stamp + answer.pool_stamp) {
     return $multi(undefined, CHANGED);
   }
   for (const problem of record.problems) {
     loader.report(name, problem);
   }
   keep_problems(loader.dicts, name, began.now, record.problems);
+  hear_marks(loader.config, record, began.last);
   return $multi(remember(loader, name, began, record, answer.pool_stamp, resolve_again), undefined);
 }
 
-export { begin, CHANGED, conclude, has_others, kind_of, source_of };
+export { begin, CHANGED, conclude, has_others, kind_of, patterns_to_ask, source_of };

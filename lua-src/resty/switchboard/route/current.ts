@@ -1,6 +1,6 @@
 /** Whether what stands in the shared dicts is what Redis has, as far as this node has been told. */
 
-import { pool_of } from "./codec";
+import { part_of } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
 import { match_stamp, route_stamp } from "./fence";
@@ -9,7 +9,7 @@ import { Loaded } from "./loader";
 
 /** Whether nothing that a stored route was made of has changed since its load began. */
 function is_current(dicts: Dicts, name: string, stored: Stored): boolean {
-  return stored.stamp === route_stamp(dicts.state, name, pool_of(stored.text));
+  return stored.stamp === route_stamp(dicts.state, name, part_of(stored.text));
 }
 
 /** The same for a host without a route of its own. */

@@ -306,4 +306,4 @@ function compile_empty_path(host: Entry, name: string): Entry {
   return entry;
 }
 
-export { believes_marks, compile, compile_empty_path, describe, identity_of, left_out };
+export { believes_marks, compile, compile_empty_path, describe, end_of, identity_of, left_out };

@@ -10,7 +10,7 @@ import { has_ports, Layout } from "../schema/layout";
 import { Problem } from "../schema/record";
 import { note_trouble } from "../store/outage";
 import { Dicts, Stored } from "./dict";
-import { begin, CHANGED, conclude, kind_of, source_of } from "./conclude";
+import { begin, CHANGED, conclude, kind_of, patterns_to_ask, source_of } from "./conclude";
 import { left_by_others } from "./current";
 import { once_per_node } from "./node_flight";
 import { read_route } from "./read";
@@ -49,12 +49,7 @@ function attempt(
 ): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
   const began = begin(loader, name);
   const source = source_of(loader, began, deadline);
-  const [answer, err] = read_route(
-    source,
-    name,
-    kind_of(began),
-    began.old === undefined ? began.candidates : [],
-  );
+  const [answer, err] = read_route(source, name, kind_of(began), patterns_to_ask(began));
   if (answer === undefined) {
     return $multi(undefined, err);
   }

@@ -251,7 +251,7 @@ function create(
   dicts: Dicts,
   report: (this: void, name: string, problem: Problem) => void,
   failed: (this: void, name: string, err: string) => void,
-  heard: (this: void, word: string) => void,
+  heard: WorkerCache["heard"],
 ): Lookup {
   // The queue loads, and the loader asks for loads.
   let loader: Loader | undefined = undefined;

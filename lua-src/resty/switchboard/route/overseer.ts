@@ -1,6 +1,6 @@
 /**
  * What the worker that watches does beside listening: after each break it has all names checked, decides
- * what is believed gone, and reads all routes where `preload` asks for it.
+ * what is believed gone, and reads all routes where `preload` asks for it; it writes snapshots and checks instances.
  */
 
 import { note_event } from "../observe/events";
@@ -9,6 +9,8 @@ import { wiped_at } from "../store/identity";
 import { holds, LOOK_EVERY } from "../store/lease";
 import { check_all, read_everything } from "./check";
 import { create as create_keeper, Keeper, tick as tick_snapshot } from "./snapshot_keeper";
+import { note_asked } from "./roster";
+import { create as create_rounds, Rounds, tick as tick_rounds } from "./rounds";
 import { checked_epoch, Held, held, hold, is_let_go, is_mass, note_checked, release } from "./guard";
 import { tick as tick_watch, Watch } from "./watch";
 
@@ -29,6 +31,9 @@ const CLOCKS = 5;
 export interface Overseer {
   watch: Watch;
   keeper: Keeper;
+  rounds: Rounds;
+  /** Whether this worker may go on: it holds the lease, and does not exit. */
+  may: (this: void) => boolean;
   /** A check runs in this worker. */
   busy: boolean;
   /** ngx.now() before which none is begun. */
@@ -38,12 +43,17 @@ export interface Overseer {
 }
 
 function create(watch: Watch): Overseer {
-  const keeper = create_keeper(watch.config, watch.dicts, () => holds(watch.lease) && !ngx.worker.exiting());
-  return { watch, keeper, busy: false, next: 0, tidy_at: 0 };
-}
-
-function goes_on(overseer: Overseer): boolean {
-  return holds(overseer.watch.lease) && !ngx.worker.exiting();
+  const { config, dicts } = watch;
+  const may = (): boolean => holds(watch.lease) && !ngx.worker.exiting();
+  return {
+    watch,
+    keeper: create_keeper(config, dicts, may),
+    rounds: create_rounds(config, dicts, may),
+    may,
+    busy: false,
+    next: 0,
+    tidy_at: 0,
+  };
 }
 
 /** Whether what is held may go: it was meant to, or was held for long enough. */
@@ -74,14 +84,13 @@ function say_held(loss: Held): void {
 
 /** Reads all names again and decides. Yields. */
 function check(overseer: Overseer): void {
-  const { watch } = overseer;
+  const { watch, may } = overseer;
   const { state } = watch.dicts;
   const epoch = watch.epoch;
-  const going_on = (): boolean => goes_on(overseer);
   const before = held(state);
   const since = before !== undefined ? before.since : ngx.time();
   overseer.next = 0;
-  const tally = check_all(watch.loader, epoch, going_on);
+  const tally = check_all(watch.loader, epoch, may);
   if (tally.failed !== undefined) {
     if (tally.failed !== "overtaken") {
       overseer.next = ngx.now() + AGAIN;
@@ -104,10 +113,10 @@ function check(overseer: Overseer): void {
     if (before !== undefined) {
       note_event("guard_released", "", `${tally.gone} of ${before.count} held routes are gone`);
     }
-    check_all(watch.loader, epoch, going_on);
+    check_all(watch.loader, epoch, may);
   }
   if (checked_epoch(state) !== epoch && watch.config.preload) {
-    const err = read_everything(watch.loader, epoch, going_on);
+    const err = read_everything(watch.loader, epoch, may);
     if (err !== undefined) {
       tell(ngx.WARN, "preload_failed", `not all routes are preloaded: ${printable(err)}`);
       overseer.next = ngx.now() + AGAIN;
@@ -135,10 +144,14 @@ function run(premature: boolean, overseer: Overseer): void {
 /** Every LOOK_EVERY in every worker; `exiting` when it is the last time. */
 function tick(overseer: Overseer, exiting: boolean): void {
   const { watch } = overseer;
+  if (!exiting) {
+    note_asked(watch.dicts.names, ngx.now());
+  }
   if (!tick_watch(watch, exiting)) {
     return;
   }
   tick_snapshot(overseer.keeper);
+  tick_rounds(overseer.rounds);
   const now = ngx.now();
   if (now >= overseer.tidy_at) {
     overseer.tidy_at = now + TIDY_EVERY;

@@ -2,6 +2,7 @@
 
 import { parse_boolean, parse_list, parse_size, parse_time } from "../config/grammar";
 import { Cidr, contains, parse_cidr } from "../net/address";
+import { OPTIONS as CHECK_OPTIONS } from "../schema/check";
 import {
   header_of,
   parse_hsts,
@@ -114,10 +115,16 @@ function maintenance_of(text: string | undefined): string | undefined {
   return is_on(text) ? "" : text;
 }
 
-/** `eject` stands with these options, and is no matter of the request's. */
-function is_ejection_alone(texts: PolicyTexts): boolean {
+/** Options that stand with these, and are no matter of the request's. */
+const OF_INSTANCES = new LuaSet<string>();
+OF_INSTANCES.add("eject");
+for (const name of CHECK_OPTIONS) {
+  OF_INSTANCES.add(name);
+}
+
+function is_of_instances_alone(texts: PolicyTexts): boolean {
   for (const [name] of pairs(texts)) {
-    if (name !== "eject") {
+    if (!OF_INSTANCES.has(name)) {
       return false;
     }
   }
@@ -129,7 +136,7 @@ function is_ejection_alone(texts: PolicyTexts): boolean {
  * @param name of the route
  */
 function make_policy(texts: PolicyTexts | undefined, name: string): Policy | undefined {
-  if (texts === undefined || is_ejection_alone(texts)) {
+  if (texts === undefined || is_of_instances_alone(texts)) {
     return undefined;
   }
   const host = texts.host_header;

@@ -1,6 +1,7 @@
 /** What Redis says about a name: its own keys, the pool it points to, the patterns that are known. */
 
 import { Config } from "../config";
+import { put_under_marks } from "../schema/dead";
 import { is_known, Layout } from "../schema/layout";
 import { Kind, RouteRecord } from "../schema/record";
 import { Command, Reply, transaction } from "../store/redis";
@@ -23,8 +24,10 @@ export interface Answer {
   record: RouteRecord | undefined;
   /** The first known one of the patterns asked for, when the name is unknown; empty: none. */
   pattern: string;
-  /** The stamp of the pool that was followed; 0: there is none. */
+  /** The stamp of the pool or pattern that was followed; 0: there is none. */
   pool_stamp: number;
+  /** Marks of the unknown name, which mean the instances of its pattern; undefined: none. */
+  marked: RouteRecord | undefined;
 }
 
 /** Adds what all layouts ask about a name. */
@@ -55,7 +58,7 @@ function has_changed_kind(
 
 /**
  * The record of the first layout that knows the name. One that has options alone leaves the instances to a later one,
- * which has the options of the same keys.
+ * which has the options of the same keys; marks alone leave it all to others.
  */
 function decode_first(
   layouts: Layout[],
@@ -74,11 +77,11 @@ function decode_first(
       if (refused !== undefined) {
         return $multi(undefined, refused);
       }
-      if (record !== undefined && record.options_only !== true) {
+      if (record !== undefined && record.options_only !== true && record.marks_alone === undefined) {
         record.paths ??= first?.paths;
         return $multi(record, undefined);
       }
-      first ??= record;
+      first = first === undefined || first.marks_alone !== undefined ? (record ?? first) : first;
     }
     from += count;
   }
@@ -113,7 +116,7 @@ function read_name(
   const own = commands.length;
   const asked = ask_patterns(commands, layouts, ask);
   if (commands.length === 0) {
-    return $multi({ record: undefined, pattern: "", pool_stamp: 0 }, undefined);
+    return $multi({ record: undefined, pattern: "", pool_stamp: 0, marked: undefined }, undefined);
   }
   const [replies, err] = transaction(source.config, commands, source.deadline - ngx.now());
   if (replies === undefined) {
@@ -122,10 +125,12 @@ function read_name(
   if (has_changed_kind(layouts, name, kind, replies, 0)) {
     return read_name(source, name, undefined, ask);
   }
-  const [record, refused] = decode_first(layouts, name, kind, replies, 0, source.last);
+  const [found, refused] = decode_first(layouts, name, kind, replies, 0, source.last);
   if (refused !== undefined) {
     return $multi(undefined, `could not read ${name}: ${refused}`);
   }
+  const marked = found?.marks_alone !== undefined ? found : undefined;
+  const record = marked === undefined ? found : undefined;
   let known_pattern = "";
   if (record === undefined) {
     for (const i of $range(1, asked.length)) {
@@ -135,7 +140,7 @@ function read_name(
       }
     }
   }
-  return $multi({ record, pattern: known_pattern, pool_stamp: 0 }, undefined);
+  return $multi({ record, pattern: known_pattern, pool_stamp: 0, marked }, undefined);
 }
 
 /** The key that a pool would have in the layout of the route that names it; empty: there is none. */
@@ -177,8 +182,26 @@ function follow_pool(source: Source, found: Answer, record: RouteRecord): string
   return undefined;
 }
 
+/** Puts a host that has marks and no list in the place of its pattern. */
+function follow_pattern(source: Source, found: Answer, marked: RouteRecord): string | undefined {
+  const { pattern } = found;
+  const stamp = source.stamp(pattern);
+  const [answer, err] = read_name(source, pattern, undefined, []);
+  if (answer === undefined) {
+    return err;
+  }
+  const record = answer.record;
+  const is_its = record !== undefined && record.schema === marked.schema && record.options.pool === undefined;
+  if (is_its && put_under_marks(record, pattern, marked.marks_alone ?? [], source.last?.marks)) {
+    found.record = record;
+    found.pattern = "";
+    found.pool_stamp = stamp;
+  }
+  return undefined;
+}
+
 /**
- * Reads a route. One round trip, and a second one where it points to a pool.
+ * Reads a route. One round trip, and a second one where it points to a pool, or has marks under a pattern.
  *
  * @param kind of its instances when it was read last; undefined: not known
  * @param ask patterns to look for, most specific first, in case the name itself is unknown
@@ -194,9 +217,13 @@ function read_route(
   if (answer === undefined) {
     return $multi(undefined, err);
   }
-  const pool_err = answer.record !== undefined ? follow_pool(source, answer, answer.record) : undefined;
-  if (pool_err !== undefined) {
-    return $multi(undefined, pool_err);
+  const { record, marked, pattern } = answer;
+  let other_err = record !== undefined ? follow_pool(source, answer, record) : undefined;
+  if (marked !== undefined && pattern !== "") {
+    other_err = follow_pattern(source, answer, marked);
+  }
+  if (other_err !== undefined) {
+    return $multi(undefined, other_err);
   }
   return $multi(answer, undefined);
 }
@@ -236,7 +263,7 @@ function read_many(
     if (!has_changed_kind(source.layouts, name, kind, replies, from)) {
       const [record] = decode_first(source.layouts, name, kind, replies, from, last);
       if (record !== undefined && record.options.pool === undefined && record.instances.length > 0) {
-        answer = { record, pattern: "", pool_stamp: 0 };
+        answer = { record, pattern: "", pool_stamp: 0, marked: undefined };
       }
     }
     answers.push(answer);

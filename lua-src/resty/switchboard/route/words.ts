@@ -29,6 +29,7 @@ function decode_texts(text: string): Record<string, string> {
 function encode_options(record: RouteRecord): string {
   const o = record.options;
   let text = record.schema !== undefined ? ` N${record.schema}` : "";
+  text += record.under !== undefined ? ` U${record.under}` : "";
   text += record.marks !== undefined ? ` M${encode_texts(record.marks)}` : "";
   text += o.pool !== undefined ? ` p${o.pool}` : "";
   text += o.connect_timeout !== undefined ? ` c${number_text(o.connect_timeout)}` : "";
@@ -102,6 +103,8 @@ function decode_options(text: string, record: RouteRecord): void {
       o.policy = decode_texts(value!);
     } else if (mark === "m") {
       o.meta = decode_texts(value!);
+    } else if (mark === "U") {
+      record.under = value;
     } else if (mark === "M") {
       record.marks = decode_texts(value!);
     } else if (mark === "N") {
@@ -152,10 +155,10 @@ function decode_instance(line: string): Instance {
   return instance;
 }
 
-/** The pool that options name. */
-function pool_in(options: string): string | undefined {
-  const [pool] = string.match(options, " p(@%S+)");
-  return pool;
+/** The other name from which a route with these options has its instances: its pool, or the pattern that it stands under. */
+function part_in(options: string): string | undefined {
+  const [part] = string.match(options, " [pU](%S+)");
+  return part;
 }
 
-export { decode_instance, decode_options, encode_instance, encode_options, pool_in };
+export { decode_instance, decode_options, encode_instance, encode_options, part_in };

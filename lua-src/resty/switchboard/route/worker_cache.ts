@@ -28,8 +28,8 @@ export interface WorkerCache {
   distrust_within: number;
   /** A host may have those of its names that say a port, as a pattern has hosts. */
   with_ports: boolean;
-  /** Takes words about instances. */
-  heard: (this: void, word: string) => void;
+  /** Takes words about instances; undefined: some may have been missed. */
+  heard: (this: void, word: string | undefined) => void;
   /** Routes of exact names. */
   routes: Recent<Slot>;
   /**
@@ -160,6 +160,7 @@ function catch_up(cache: WorkerCache, now: number, generation: number): void {
   const changes = since(cache.state, cache.generation, generation, patience);
   if (changes.everything) {
     drop_everything(cache);
+    cache.heard(undefined);
   }
   for (const name of changes.names) {
     if (name === EVERYTHING) {
@@ -195,7 +196,7 @@ function look_at_generation(cache: WorkerCache, now: number): void {
  * @param names kept in each of the three caches
  * @param distrust_within seconds over which second looks are spread
  * @param with_ports names may say a port
- * @param heard takes words about instances that stand between the names
+ * @param heard takes words about instances that stand between the names; undefined: some may have been missed
  */
 function create(
   state: NgxSharedDict,

@@ -7,6 +7,7 @@
  * entry by now means nobody.
  */
 
+import { plain_entry, RouteRecord } from "./record";
 import { Words } from "./replies";
 
 /** By index, as text. */
@@ -48,4 +49,32 @@ function read_marks(
   return $multi(count > 0 ? marks : undefined, dead);
 }
 
-export { read_marks };
+/**
+ * Gives a host the route of its pattern, under marks of its own: hipache's routers leave theirs under the host that was
+ * asked for. Both sets count.
+ *
+ * @param record of the pattern, which becomes the host's
+ * @param before what was remembered of the host's marks
+ * @returns false: its marks mean nobody, and it has no route but the pattern's
+ */
+function put_under_marks(
+  record: RouteRecord,
+  pattern: string,
+  members: Words,
+  before: Marks | undefined,
+): boolean {
+  const [marks, dead] = read_marks(record.entries ?? [], members, before);
+  if (marks === undefined) {
+    return false;
+  }
+  for (const instance of record.instances) {
+    if (dead.has(instance.entry ?? plain_entry(instance))) {
+      instance.dead = true;
+    }
+  }
+  record.marks = marks;
+  record.under = pattern;
+  return true;
+}
+
+export { put_under_marks, read_marks };

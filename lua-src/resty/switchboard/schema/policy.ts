@@ -7,6 +7,7 @@
 
 import { parse_boolean, parse_list, parse_size, parse_time } from "../config/grammar";
 import { parse_cidr } from "../net/address";
+import { problem_of_body, problem_of_check, problem_of_statuses, problem_of_timeout } from "./check";
 
 /** Option names and good values. */
 export type PolicyTexts = Record<string, string>;
@@ -130,6 +131,11 @@ function check_ranges(value: string): string | undefined {
 const CHECKS: Record<string, Check | undefined> = {
   retry_on: check_retry_on,
   eject: check_eject,
+  check: problem_of_check,
+  check_status: problem_of_statuses,
+  check_body: problem_of_body,
+  check_timeout: problem_of_timeout,
+  check_always: check_boolean,
   host_header: check_host,
   strip_prefix: check_boolean,
   max_body: check_size,

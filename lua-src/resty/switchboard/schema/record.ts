@@ -2,6 +2,7 @@
 
 import { SchemaName } from "./layout";
 import { PolicyTexts } from "./policy";
+import { Words } from "./replies";
 
 /** One instance of a route. Its identity is `scheme://host:port`; attributes never make another one. */
 export interface Instance {
@@ -73,6 +74,12 @@ export interface RouteRecord {
   options_only?: boolean;
   /** Indexes that are marked dead, and the entries that stood there when they were: `schema/dead`. */
   marks?: Record<string, string>;
+  /** The entries of a list, in its order. Not kept. */
+  entries?: string[];
+  /** Marks of a name that has no list of its own: its pattern's is meant. Nothing else is known then. Not kept. */
+  marks_alone?: Words;
+  /** The pattern whose route this is but for marks of its own. */
+  under?: string;
   kind?: Kind;
   /** Known only through its `paths:` key: its own `/` is nobody's. */
   paths_only: boolean;
@@ -82,6 +89,11 @@ export interface RouteRecord {
   instances: Instance[];
   options: RouteOptions;
   problems: Problem[];
+}
+
+/** The other name from which a route has its instances; undefined: they are its own. */
+export function part_of(record: RouteRecord): string | undefined {
+  return record.options.pool ?? record.under;
 }
 
 /** How hipache and planb write an instance, unless somebody wrote it otherwise. */
