@@ -104,6 +104,17 @@ describe("what an app is told of a request", () => {
     assert.equal(made.size, 7, "each its own");
   });
 
+  it("says each thing once, whatever the client has said of it, and with whichever id it came", async () => {
+    for (const id of [{}, { "x-request-id": "decent" }, { "x-request-id": "not decent" }]) {
+      const echo = await stage.router.echo({ host: "app.test", headers: { ...MADE_UP, ...id } });
+      for (const name of [...Object.keys(MADE_UP), "host", "via", "x-request-id"]) {
+        assert.equal(linesOf(echo, name).length, 1, name);
+      }
+      assert.equal(echo.headers["x-forwarded-host"], "app.test");
+      assert.equal(echo.headers["x-forwarded-port"], String(stage.router.port));
+    }
+  });
+
   it("signs in Via, after those that signed before", async () => {
     const first = await stage.router.echo({ host: "app.test" });
     assert.match(String(first.headers.via), /^1\.1 [^ ,]+:\d+$/);
@@ -204,6 +215,54 @@ describe("behind trusted proxies", () => {
 
     assert.equal(echo.headers["x-forwarded-proto"], "http");
     assert.equal(echo.headers["x-real-ip"], "127.0.0.1");
+  });
+});
+
+describe("a request of a server that routes by something else than Host", () => {
+  const stage = useStage({ server: "set $switchboard_host app.test;" });
+
+  it("has a Host of any length", async () => {
+    await stage.serve("app.test", await stage.backend("a"));
+    for (const host of ["b.test", "b".repeat(1500)]) {
+      const echo = await stage.router.echo({ host });
+      assert.equal(echo.headers.host, host);
+      assert.equal(echo.headers["x-forwarded-host"], host);
+      assert.match(String(echo.headers["x-request-id"]), /^[0-9a-f]{32}$/);
+    }
+  });
+});
+
+describe("a request that comes to the router again by a redirect within nginx", () => {
+  const stage = useStage({
+    errors: false,
+    server: "error_page 502 = @again; location @again { include switchboard/proxy.conf; }",
+  });
+
+  it("keeps its id", async () => {
+    const ids: string[] = [];
+    const app = await stage.keep(
+      startApp("once", (request, response) => {
+        ids.push(String(request.headers["x-request-id"]));
+        if (ids.length % 2 === 1) {
+          request.socket.destroy();
+        } else {
+          response.end("the second time");
+        }
+      }),
+    );
+    const host = await stage.serve("once.test", app);
+    await stage.redis.client.hset(`route:${host}`, "tries", "1");
+
+    for (const headers of [{}, { "x-request-id": "its-own" }]) {
+      ids.length = 0;
+      await eventually("both tries", async () => {
+        ids.length = 0;
+        assert.equal((await stage.router.ask({ host, headers })).body, "the second time");
+        assert.equal(ids.length, 2);
+      });
+      assert.equal(ids[0], ids[1]);
+    }
+    assert.equal(ids[0], "its-own");
   });
 });
 

@@ -212,16 +212,6 @@ declare const ngx: Ngx;
 
 /** @noResolution */
 declare module "ngx.balancer" {
-  export function set_current_peer(
-    this: void,
-    address: string,
-    port: number,
-    server_name?: string,
-  ): LuaMultiReturn<[true, undefined] | Failure>;
-  export function set_more_tries(
-    this: void,
-    count: number,
-  ): LuaMultiReturn<[true, string | undefined] | Failure>;
   export function get_last_failure(
     this: void,
   ): LuaMultiReturn<["next" | "failed" | undefined, number | undefined]>;
@@ -231,13 +221,7 @@ declare module "ngx.balancer" {
     send: number | undefined,
     read: number | undefined,
   ): LuaMultiReturn<[true, undefined] | Failure>;
-  export function enable_keepalive(
-    this: void,
-    idle: number,
-    requests: number,
-  ): LuaMultiReturn<[true, undefined] | Failure>;
   export function recreate_request(this: void): LuaMultiReturn<[true, undefined] | Failure>;
-  export function set_upstream_tls(this: void, on: boolean): LuaMultiReturn<[true, undefined] | Failure>;
 }
 
 /** @noResolution */

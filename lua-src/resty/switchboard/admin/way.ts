@@ -138,7 +138,10 @@ function find_site(way: Way, admin: Admin, lookup: Lookup, name: string, path: s
 /** Puts it under the options of its route, as a request is. */
 function enter(way: Way, admin: Admin, entry: Entry, supposed: Supposed): void {
   const { policy } = entry;
-  const refused_by = policy !== undefined ? refusal_of(policy, false, supposed.vars) : undefined;
+  const refused_by =
+    policy !== undefined
+      ? refusal_of(policy, false, supposed.vars.scheme === "https", supposed.vars)
+      : undefined;
   if (refused_by === "to_https") {
     way.answer = { status: status_of_redirect(supposed.vars.request_method ?? ""), reason: "https_redirect" };
   } else if (refused_by !== undefined) {

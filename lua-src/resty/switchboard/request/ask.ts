@@ -7,6 +7,7 @@
 
 import { normalise, with_port } from "../route/host";
 import { create, get, Recent, set } from "../route/recent";
+import { Place, place_of } from "./told";
 
 export interface Ask {
   /** As it came, for messages. */
@@ -20,6 +21,9 @@ export interface Ask {
   upgrade: string;
   /** The Host header to send on, where it is not the one that came. */
   host_header: string | undefined;
+  place: Place;
+  /** Where the Host header that came begins in the text, at whose end it stands. */
+  host_at: number;
 }
 
 export type Asks = Recent<Ask>;
@@ -27,8 +31,11 @@ export type Asks = Recent<Ask>;
 /** Longer texts are worked out each time: they could fill the cache with megabytes. */
 const LONGEST_KEPT = 512;
 
-/** The lines of `$switchboard_key`: the override, $host, $http_host, $http_upgrade, $http_via. */
-const LINES = "^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$";
+/**
+ * The lines of `$switchboard_key` after the id: the override with $scheme and $server_port, $host, $http_upgrade,
+ * $http_via, $http_host.
+ */
+const LINES = "^\n(.-)(https?)(%d*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n()([^\n]*)$";
 
 /**
  * The Host header for the app, where the one that came will not do.
@@ -51,7 +58,7 @@ function name_of(asked: string, header: string, ports: boolean): string | undefi
 }
 
 function work_out(key: string, ports: boolean): Ask {
-  const [override, host, header, upgrade, via] = string.match(key, LINES);
+  const [override, scheme, port, host, upgrade, via, host_at, header] = string.match(key, LINES);
   if (override === undefined) {
     error("$switchboard_key is not set: include switchboard/headers.conf in the location", 0);
   }
@@ -66,11 +73,25 @@ function work_out(key: string, ports: boolean): Ask {
     via: via!,
     upgrade: upgrade!,
     host_header,
+    place: place_of(scheme!, port!),
+    host_at: tonumber(host_at)!,
   };
 }
 
+/** The text of `$switchboard_key` without the id that the request came with: the others are alike. */
+function without_id(key: string): string {
+  const [line_end] = string.find(key, "\n", 1, true);
+  return line_end !== undefined ? string.sub(key, line_end) : key;
+}
+
+/** The id that a request came with; undefined: none, or one that could be anything. */
+function given_id(): string | undefined {
+  const id = ngx.var.switchboard_given_id ?? "";
+  return id !== "" ? id : undefined;
+}
+
 /**
- * @param key the text of `$switchboard_key`; raises an error where headers.conf is not included
+ * @param key the text of `$switchboard_key` without the id; raises an error where headers.conf is not included
  * @param ports names may say a port
  */
 function read_ask(asks: Asks, key: string, ports: boolean): Ask {
@@ -85,4 +106,4 @@ function read_ask(asks: Asks, key: string, ports: boolean): Ask {
   return ask;
 }
 
-export { create as create_asks, name_of, read_ask };
+export { create as create_asks, given_id, name_of, read_ask, without_id };

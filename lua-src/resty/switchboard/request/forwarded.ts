@@ -6,8 +6,10 @@
  */
 
 import { Config } from "../config";
-import { Ask } from "./ask";
 import { contains, parse_ip } from "../net/address";
+import { Ask } from "./ask";
+import { Request } from "./nginx";
+import { make_id, signature_of, tell, tell_with, told_id } from "./told";
 
 /** The last address in X-Forwarded-For that is not a trusted proxy's; the first one when all are. */
 function client_of(config: Config, forwarded_for: string): string | undefined {
@@ -56,34 +58,72 @@ function scheme_of(given: string): string {
 }
 
 /**
- * Writes what the app is told of the request and the way that it came: `$switchboard_told`, whose default in
- * headers.conf says the same of a request that needs nothing of this.
+ * Tells the app of a request that has passed other proxies, wants to speak another protocol, or names its host in the
+ * request line.
+ *
+ * @param given the id that it came with; undefined: none
  */
-function tell_the_way(config: Config, ask: Ask): void {
+function tell_the_way(config: Config, ask: Ask, given: string | undefined): void {
   const vars = ngx.var as Record<string, string | undefined>;
   const own_host = ask.host_header ?? vars.http_host ?? "";
   const peer = vars.remote_addr ?? "";
   let proto = vars.scheme ?? "";
   let host = own_host;
   let port = vars.server_port ?? "";
-  let client = peer;
   if (contains(config.trusted_proxies, peer)) {
     proto = either(scheme_of(vars.http_x_forwarded_proto ?? ""), proto);
     host = either(vars.http_x_forwarded_host, host);
     port = either(vars.http_x_forwarded_port, port);
-    client = either(client_of(config, vars.http_x_forwarded_for ?? ""), client);
-    vars.switchboard_client = client;
+    vars.switchboard_client = either(client_of(config, vars.http_x_forwarded_for ?? ""), peer);
   }
-  const signed = `1.1 ${vars.hostname}:${vars.server_port}`;
+  const id = given ?? told_id() ?? make_id(ask.place);
+  const signed = signature_of(vars.server_port ?? "");
   vars.switchboard_told =
     clean(own_host) +
     line("X-Forwarded-Proto", proto) +
-    line("X-Forwarded-Host", host) +
     line("X-Forwarded-Port", port) +
-    line("X-Real-IP", client) +
     line("Via", ask.via !== "" ? `${ask.via}, ${signed}` : signed) +
+    line("X-Request-Id", id) +
+    line("X-Forwarded-Host", host) +
     line("Connection", ask.upgrade !== "" ? "upgrade" : "") +
     line("Upgrade", ask.upgrade);
+}
+
+/** The Host is the first line of what the app is told. */
+function tell_host(host: string): void {
+  const told = ngx.var.switchboard_told ?? "";
+  const [line_end] = string.find(told, "\r\n", 1, true);
+  ngx.var.switchboard_told = host + (line_end !== undefined ? string.sub(told, line_end) : "");
+}
+
+/**
+ * Tells the app of a request, as the router itself sees it.
+ *
+ * @param text of `$switchboard_key` without the id
+ * @param given the id that it came with; undefined: none
+ * @param again it was told of before, and redirected within nginx
+ * @param host that the app is to see; undefined: the one that came
+ */
+function tell_app(
+  config: Config,
+  request: Request,
+  ask: Ask,
+  text: string,
+  given: string | undefined,
+  again: boolean,
+  host: string | undefined,
+): void {
+  if (ask.special) {
+    tell_the_way(config, ask, given);
+    if (host !== undefined) {
+      tell_host(host);
+    }
+  } else if (given === undefined && !again) {
+    tell(request, ask.place, host ?? text, host !== undefined ? 1 : ask.host_at, text, ask.host_at);
+  } else {
+    const came = string.sub(text, ask.host_at);
+    tell_with(ask.place, host ?? came, came, given ?? told_id() ?? make_id(ask.place));
+  }
 }
 
 /**
@@ -102,12 +142,14 @@ function has_passed(via: string, node: string): boolean {
   return false;
 }
 
-/** Whether the client came over TLS, as the app is told. */
+/** Whether the client came over TLS, as the app is told, or will be: where there are proxies, it is told first. */
 function came_by_tls(): boolean {
+  const told = ngx.var.switchboard_told ?? "";
+  if (told === "") {
+    return ngx.var.scheme === "https";
+  }
   // No pattern: LuaJIT compiles the search for a plain text only, and this is on the way of requests.
-  return (
-    string.find(ngx.var.switchboard_told ?? "", "\r\nX-Forwarded-Proto: https\r\n", 1, true)[0] !== undefined
-  );
+  return string.find(told, "\r\nX-Forwarded-Proto: https\r\n", 1, true)[0] !== undefined;
 }
 
-export { came_by_tls, has_passed, tell_the_way };
+export { came_by_tls, has_passed, tell_app, tell_host, tell_the_way };

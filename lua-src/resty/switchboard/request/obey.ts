@@ -4,7 +4,7 @@ import { recreate_request } from "ngx.balancer";
 import { Peer } from "../balance/peer";
 import { tell } from "../observe/journal";
 import { HeaderChange, lets_in, Policy } from "../route/policy";
-import { came_by_tls } from "./forwarded";
+import { came_by_tls, tell_host } from "./forwarded";
 import { is_repeatable } from "./repeatable";
 
 /** What a route's options refuse. */
@@ -27,9 +27,9 @@ function has_unmeasured_body(vars: Vars): boolean {
   return has_body && string.sub(vars.server_protocol ?? "", 1, 6) !== "HTTP/1";
 }
 
-/** Nobody but trusted proxies can say other than nginx how a client came, and its variable costs least. */
-function is_secure(behind_proxies: boolean, vars: Vars): boolean {
-  return behind_proxies ? came_by_tls() : vars.scheme === "https";
+/** Nobody but trusted proxies can say other than nginx how a client came. */
+function is_secure(behind_proxies: boolean, own_view: boolean): boolean {
+  return behind_proxies ? came_by_tls() : own_view;
 }
 
 function refusal_by_body(most: number, vars: Vars): PolicyReason | undefined {
@@ -45,11 +45,13 @@ function refusal_by_body(most: number, vars: Vars): PolicyReason | undefined {
  * came, is theirs to say.
  *
  * @param behind_proxies there are trusted proxies
+ * @param by_tls the router itself was asked over TLS
  * @param vars of the request
  */
 function refusal_of(
   policy: Policy,
   behind_proxies: boolean,
+  by_tls: boolean,
   vars: Vars,
 ): PolicyReason | "to_https" | undefined {
   const gate = policy.gate;
@@ -59,7 +61,7 @@ function refusal_of(
       return "forbidden";
     }
   }
-  if (policy.https_redirect && !is_secure(behind_proxies, vars)) {
+  if (policy.https_redirect && !is_secure(behind_proxies, by_tls)) {
     return "to_https";
   }
   if (policy.maintenance !== undefined) {
@@ -112,13 +114,6 @@ function set_request_headers(first: HeaderChange): void {
   }
 }
 
-/** The Host is the first line of what the app is told. */
-function tell_host(vars: Vars, host: string): void {
-  const told = vars.switchboard_told ?? "";
-  const [line_end] = string.find(told, "\r\n", 1, true);
-  vars.switchboard_told = host + (line_end !== undefined ? string.sub(told, line_end) : "");
-}
-
 function strip(prefix: string, vars: Vars): void {
   const rest = string.sub(vars.uri ?? "", prefix.length + 1);
   ngx.req.set_uri(rest !== "" ? rest : "/", false);
@@ -126,16 +121,12 @@ function strip(prefix: string, vars: Vars): void {
 }
 
 /** What the app gets to see. Once per request, after everything that could refuse it. */
-function prepare(policy: Policy, behind_proxies: boolean): void {
-  const vars = ngx.var as Vars;
-  if (policy.hsts !== undefined && is_secure(behind_proxies, vars)) {
+function prepare(policy: Policy, behind_proxies: boolean, by_tls: boolean): void {
+  if (policy.hsts !== undefined && is_secure(behind_proxies, by_tls)) {
     (ngx.header as Headers)["Strict-Transport-Security"] = policy.hsts;
   }
-  if (policy.host !== undefined) {
-    tell_host(vars, policy.host);
-  }
   if (policy.prefix !== undefined) {
-    strip(policy.prefix, vars);
+    strip(policy.prefix, ngx.var as Vars);
   }
   if (policy.request_headers !== undefined) {
     set_request_headers(policy.request_headers);
@@ -147,7 +138,7 @@ function prepare(policy: Policy, behind_proxies: boolean): void {
 function tell_instance_host(peer: Peer): void {
   const host = peer.server_name ?? peer.address;
   const usual = peer.tls ? 443 : 80;
-  tell_host(ngx.var as Vars, peer.port === usual ? host : `${host}:${peer.port}`);
+  tell_host(peer.port === usual ? host : `${host}:${peer.port}`);
   recreate_request();
 }
 

@@ -1,7 +1,5 @@
 /** The phases of a request around its tries: access, header filter, log. */
 
-import { C } from "ffi";
-import { get_request } from "resty.core.base";
 import { Config } from "../config";
 import { count } from "../observe/counters";
 import { printable, tell } from "../observe/journal";
@@ -18,15 +16,15 @@ import {
   refuse_for_now,
   status_of,
 } from "./answer";
-import { Ask, Asks, read_ask } from "./ask";
+import { Ask, Asks, given_id, read_ask, without_id } from "./ask";
 import { hear_end, is_kept, withdraw_cookie } from "./choose";
 import { explain } from "./debug";
 import { hear_death } from "./death";
 import { hear_outcome } from "./outcome";
 import { fill_in, fill_in_route } from "./fields";
 import { find_arm, find_route } from "./find";
-import { has_passed, tell_the_way } from "./forwarded";
-import { new_id } from "./id";
+import { has_passed, tell_app, tell_host, tell_the_way } from "./forwarded";
+import { get_request, nginx } from "./nginx";
 import {
   change_response,
   location_for,
@@ -41,8 +39,7 @@ import { name_on_server } from "./server_schema";
 import { begin, current, end, RequestState } from "./state";
 import { reason_of_answer } from "./tries";
 
-/** What `ngx.req.start_time()` calls after looking at what the request is: that costs 350 instructions. */
-const nginx = C as { ngx_http_lua_ffi_req_start_time: (this: void, request: unknown) => number };
+const LINE_END = 10;
 
 /** What the phases need; made once. */
 export interface Router {
@@ -98,10 +95,7 @@ function attend(router: Router, ask: Ask, state: RequestState): boolean {
 
 /** Puts a request under the options of its route. False: it was answered, or went on to another location. */
 function admit(router: Router, ask: Ask, entry: Entry, policy: Policy, prepared: boolean): boolean {
-  if (router.listens_to_proxies) {
-    tell_the_way(router.config, ask);
-  }
-  const refused = refusal_of(policy, router.listens_to_proxies, ngx.var);
+  const refused = refusal_of(policy, router.listens_to_proxies, ask.place.secure, ngx.var);
   if (refused === undefined) {
     const location = prepared ? undefined : location_for(policy, entry.name);
     if (location !== undefined) {
@@ -143,11 +137,22 @@ function enter(router: Router, ask: Ask, whole: Entry, policy: Policy, prepared:
  * @param prepared it runs in one of the locations of prepared.conf
  */
 function access(router: Router, prepared: boolean): void {
-  (ngx.var as Record<string, string>).switchboard_new_id = new_id();
-  const ask = read_ask(router.asks, ngx.var.switchboard_key ?? "", router.lookup.loader.with_ports);
+  const request = get_request();
+  let text = ngx.var.switchboard_key ?? "";
+  let given: string | undefined = undefined;
+  if (string.byte(text) !== LINE_END) {
+    text = without_id(text);
+    given = given_id();
+  }
+  const ask = read_ask(router.asks, text, router.lookup.loader.with_ports);
   if (ask.name === undefined) {
     refuse(router.config, undefined, "invalid_host");
     return;
+  }
+  const behind_proxies = router.listens_to_proxies;
+  if (behind_proxies) {
+    // First: who the client is, and how it came, is theirs to say.
+    tell_the_way(router.config, ask, given);
   }
   const name = router.chooses_schema ? name_on_server(router.config, ask.name) : ask.name;
   const [found, reason, detail] = find_route(router.lookup, name);
@@ -180,16 +185,19 @@ function access(router: Router, prepared: boolean): void {
     refuse_and_tell(router, entry.refusal, ask, undefined, entry);
     return;
   }
-  const state = begin(entry);
+  const [state, again] = begin(request, entry);
   state.found_in = found_in;
   if ((ask.special || router.explains) && !attend(router, ask, state)) {
     return;
   }
-  if (ask.special || router.listens_to_proxies) {
-    tell_the_way(router.config, ask);
+  const host = policy !== undefined ? policy.host : undefined;
+  if (!behind_proxies) {
+    tell_app(router.config, request, ask, text, given, again, host);
+  } else if (host !== undefined) {
+    tell_host(host);
   }
   if (policy !== undefined) {
-    prepare(policy, router.listens_to_proxies);
+    prepare(policy, behind_proxies, ask.place.secure);
   }
 }
 
@@ -242,7 +250,8 @@ function log(config: Config): void {
   const entry = state.entry;
   const peer = state.peer;
   const tries = state.tries;
-  const status = ngx.status;
+  const request = get_request();
+  const status = nginx.ngx_http_lua_ffi_get_resp_status(request);
   const reason = failure_of(state, status);
   if (state.entry.choice !== undefined) {
     hear_end(state, state.entry.choice);
@@ -254,7 +263,7 @@ function log(config: Config): void {
   observe(
     entry,
     peer,
-    nginx.ngx_http_lua_ffi_req_start_time(get_request()),
+    nginx.ngx_http_lua_ffi_req_start_time(request),
     status,
     tries,
     reason !== undefined ? 1 : 0,

@@ -8,13 +8,13 @@
 
 import { absent } from "../absent";
 import { cast } from "ffi";
-import { get_request } from "resty.core.base";
 import { give_back } from "../balance/budget";
 import { Peer } from "../balance/peer";
 import { Entry } from "../route/entry";
 import { FoundIn } from "../route/lookup";
 import { Reason } from "./answer";
 import { Notes } from "./debug";
+import { get_request, Request } from "./nginx";
 
 /** Nothing yet: the budget is asked when a try has failed. */
 const NO_GRANT = 0;
@@ -86,9 +86,13 @@ function forget_tried(state: RequestState): void {
   }
 }
 
-/** Starts a request on a route; one that was redirected into a route again starts anew. */
-function begin(entry: Entry): RequestState {
-  const key = tonumber(cast("uintptr_t", get_request()))!;
+/**
+ * Starts a request on a route; one that was redirected into a route again starts anew.
+ *
+ * @returns its state, and whether it was redirected
+ */
+function begin(request: Request, entry: Entry): LuaMultiReturn<[RequestState, boolean]> {
+  const key = tonumber(cast("uintptr_t", request))!;
   let state = live.get(key);
   if (state !== undefined) {
     release(state);
@@ -99,7 +103,7 @@ function begin(entry: Entry): RequestState {
     state.reason = undefined;
     state.notes = undefined;
     state.upgrade = false;
-    return state;
+    return $multi(state, true);
   }
   if (spare_count > 0) {
     spare_count -= 1;
@@ -122,7 +126,7 @@ function begin(entry: Entry): RequestState {
   }
   live.set(key, state);
   running += 1;
-  return state;
+  return $multi(state, false);
 }
 
 /** Ends the running request's state. */

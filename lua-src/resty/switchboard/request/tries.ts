@@ -7,14 +7,8 @@
  * the client the right status on every build.
  */
 
-import {
-  enable_keepalive,
-  get_last_failure,
-  set_current_peer,
-  set_more_tries,
-  set_timeouts,
-  set_upstream_tls,
-} from "ngx.balancer";
+import { get_last_failure, set_timeouts } from "ngx.balancer";
+import { string as text_of } from "ffi";
 import { redeem, reserve, spend } from "../balance/budget";
 import { Peer } from "../balance/peer";
 import { pick } from "../balance/pool";
@@ -30,6 +24,7 @@ import { explain_failure_of_try, explain_try } from "./debug";
 import { of_last_try } from "./last_try";
 import { tell_instance_host } from "./obey";
 import { hear_death } from "./death";
+import { cells, get_request, nginx, OK } from "./nginx";
 import { is_repeatable } from "./repeatable";
 import { current, NO_GRANT, release, RequestState, RESERVED, WITHHELD } from "./state";
 
@@ -46,6 +41,10 @@ const BUSY = -3;
 const GATEWAY_TIMEOUT = 504;
 
 const A_MILLISECOND = 0.001;
+const MILLISECONDS = 1000;
+
+/** Where nginx says what it does not like. */
+const problem = cells("char *[?]", 1);
 
 const NONE: Peer[] = [];
 
@@ -172,19 +171,35 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
   if (state.notes !== undefined) {
     explain_try(state.notes, peer);
   }
+  const request = get_request();
   // Always, and first: it is on by the conf's `proxy_pass https://…`, and SNI needs it set before the peer.
-  set_upstream_tls(peer.tls);
-  const [ok, err] = set_current_peer(peer.address, peer.port, peer.server_name);
-  if (ok === undefined) {
+  nginx.ngx_http_lua_ffi_balancer_set_upstream_tls(request, peer.tls ? 1 : 0, problem);
+  const address = peer.address;
+  const server_name = peer.server_name;
+  const result = nginx.ngx_http_lua_ffi_balancer_set_current_peer(
+    request,
+    address,
+    address.length,
+    peer.port,
+    server_name,
+    server_name !== undefined ? server_name.length : 0,
+    problem,
+  );
+  if (result !== OK) {
     tell(
       ngx.ERR,
       `peer_refused ${peer.state.identity}`,
-      `${state.entry.name}: could not use ${peer.state.identity}: ${err}`,
+      `${state.entry.name}: could not use ${peer.state.identity}: ${text_of(problem.get(0))}`,
     );
     ngx.exit(BUSY);
   }
   if (!fresh) {
-    enable_keepalive(config.keepalive_idle, config.keepalive_requests);
+    nginx.ngx_http_lua_ffi_balancer_enable_keepalive(
+      request,
+      config.keepalive_idle * MILLISECONDS,
+      config.keepalive_requests,
+      problem,
+    );
   }
   const policy = state.entry.policy;
   const retry_on = policy !== undefined ? policy.retry_on : undefined;
@@ -193,7 +208,7 @@ function send(config: Config, state: RequestState, peer: Peer, fresh: boolean): 
     more = is_promised(config, state);
   }
   if (more || (IS_OPENRESTY && state.pooled && retry_on === undefined)) {
-    set_more_tries(1);
+    nginx.ngx_http_lua_ffi_balancer_set_more_tries(request, 1, problem);
   }
   if (policy !== undefined && policy.host_of_instance) {
     tell_instance_host(peer);
