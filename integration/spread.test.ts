@@ -1,6 +1,9 @@
 import { strict as assert } from "node:assert";
 import { describe, it } from "node:test";
 import { startApp } from "./support/backends.ts";
+import { docker } from "./support/command.ts";
+import { imageOf } from "./support/containers.ts";
+import { eventually } from "./support/eventually.ts";
 import { askTimes, tally, useStage } from "./support/stage.ts";
 
 describe("one worker", () => {
@@ -92,5 +95,70 @@ describe("two workers", () => {
       }
       assert.deepEqual([...firsts.values()].sort(), ["a", "b"]);
     }
+  });
+});
+
+describe("sixteen workers and fifty instances", () => {
+  const WORKERS = 16;
+  const INSTANCES = 50;
+  const REQUESTS = 20_000;
+  const stage = useStage({ workers: WORKERS, http: "keepalive_requests 1000000;" });
+
+  it("are even to one request a worker, also after instances came and went under load", async () => {
+    // One app behind them all, which sees by the address that was connected to which instance is meant.
+    const counts = new Map<string, number>();
+    const app = await stage.keep(
+      startApp(
+        "all",
+        (request, response) => {
+          const at = String(request.socket.localAddress);
+          counts.set(at, (counts.get(at) ?? 0) + 1);
+          response.end("ok");
+        },
+        { address: "0.0.0.0" },
+      ),
+    );
+    const members = (from: number, count: number): string[] =>
+      Array.from({ length: count }, (_, i) => `127.1.0.${from + i}:${app.port}`);
+    const key = "backends:many.test";
+    await stage.redis.client.sadd(key, ...members(1, INSTANCES));
+    assert.equal((await stage.router.ask({ host: "many.test" })).status, 200);
+    const load = async (seconds: number): Promise<void> => {
+      const words = ["wrk", "-t1", "-c64", `-d${seconds}s`, "-H", "Host: many.test"];
+      const url = `http://127.0.0.1:${stage.router.port}/`;
+      const run = ["run", "--rm", "--network", "host", imageOf("tools"), ...words, url];
+      const { stdout, stderr, exitCode } = await docker(...run);
+      assert.equal(exitCode, 0, stderr);
+      assert.doesNotMatch(stdout, /Non-2xx|Socket errors/);
+    };
+    const total = (): number => [...counts.values()].reduce((sum, count) => sum + count, 0);
+    const loadUntilEnough = async (): Promise<void> => {
+      counts.clear();
+      await eventually(
+        "there were requests enough",
+        async () => {
+          await load(2);
+          assert.ok(total() >= REQUESTS, String(total()));
+        },
+        60,
+      );
+    };
+
+    await loadUntilEnough();
+    const first = [...counts.values()];
+    assert.equal(first.length, INSTANCES);
+    assert.ok(Math.max(...first) - Math.min(...first) <= WORKERS, first.join(" "));
+
+    const scaling = load(2);
+    for (let i = 0; i < 10; i += 1) {
+      const [going] = members(i + 1, 1);
+      const [coming] = members(101 + i, 1);
+      await stage.redis.client.multi().srem(key, going!).sadd(key, coming!).exec();
+    }
+    await scaling;
+    await loadUntilEnough();
+    const second = [...counts.values()];
+    assert.equal(second.length, INSTANCES, [...counts.keys()].join(" "));
+    assert.ok(Math.max(...second) - Math.min(...second) <= WORKERS, second.join(" "));
   });
 });

@@ -176,6 +176,7 @@ interface Ngx {
   readonly DECLINED: number;
   readonly HTTP_OK: number;
   readonly null: NgxNull;
+  readonly is_subrequest: boolean;
   readonly config: NgxConfig;
   readonly req: NgxRequest;
   readonly timer: NgxTimer;

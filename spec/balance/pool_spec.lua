@@ -2,6 +2,7 @@ local algorithms = require("resty.switchboard.balance.algorithms").ALGORITHMS
 local dice = require("resty.switchboard.balance.dice")
 local instances = require("resty.switchboard.balance.instances")
 local peers = require("balance.peers")
+local free = require("resty.switchboard.balance.free")
 local pools = require("resty.switchboard.balance.pool")
 local slow_start = require("resty.switchboard.balance.slow_start")
 
@@ -102,7 +103,7 @@ for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random"
       for _ = 1, 50 do
         local tried = {}
         for place = 1, 5 do
-          local peer = pools.pick_untried(pool, 77, tried)
+          local peer = free.pick_untried(pool, 77, tried)
           for _, other in ipairs(tried) do assert.are_not.equal(other, peer) end
           tried[place] = peer
         end
@@ -110,7 +111,7 @@ for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random"
         assert.equal(4, tried[3].index)
         assert.equal(1, tried[4].index)
         assert.equal(5, tried[5].index)
-        assert.is_nil(pools.pick_untried(pool, 77, tried))
+        assert.is_nil(free.pick_untried(pool, 77, tried))
       end
     end)
 
@@ -143,6 +144,45 @@ for _, balance in ipairs { "round_robin", "least_conn", "ewma", "hash", "random"
       set_usable(list[3], false)
       instances.set_on_trial(list[3].state, ngx.now())
       assert.equal(1, tally(pool, 200)[3])
+    end)
+
+    it("goes to whoever has a place, while anybody has", function()
+      -- Of 6 peers: two backups, one of another zone, one that is out, and in the end one that has places.
+      local list = peers.make({ 1, 1, 1, 1, 1, 1 }, function(i) return { backup = i > 4, zone = i == 4 and "b" or "a" } end)
+      local pool = create(list, { balance = balance, zone = "a" })
+      set_usable(list[1], false)
+      local places
+      local function take(wish, peer)
+        assert.equal("wish", wish)
+        if places[peer.index] == 0 then return false end
+        places[peer.index] = places[peer.index] - 1
+        return true
+      end
+      for _ = 1, 20 do
+        places = { 5, 5, 5, 5, 5, 5 }
+        local order = {}
+        for i = 1, 16 do
+          local peer = free.pick_fitting(pool, 77, take, "wish")
+          order[i] = peer and peer.index or 0
+        end
+        -- Those of the zone fill up first; nobody is sent to who is out, or to a backup.
+        assert.same({ 5, 0, 0, 0, 5, 5 }, places)
+        for i = 1, 10 do assert.is_true(order[i] == 2 or order[i] == 3, table.concat(order, " ")) end
+        for i = 11, 15 do assert.equal(4, order[i]) end
+        assert.equal(0, order[16])
+      end
+    end)
+
+    it("finds the one of a thousand that has a place, and in panic one that is out", function()
+      local list = peers.even(1000)
+      local pool = create(list, { balance = balance })
+      local function fits(wish, peer) return peer.index == wish end
+      for _, index in ipairs { 1, 500, 1000 } do
+        assert.equal(index, free.pick_fitting(pool, index * 214013, fits, index).index)
+        assert.equal(index, free.pick_untried(pool, index * 214013, { list[2] }, fits, index).index)
+      end
+      for i = 1, 600 do set_usable(list[i], false) end
+      assert.equal(1, free.pick_fitting(pool, 77, fits, 1).index)
     end)
 
     it("lets a new instance have a tenth of its share at first, and more by and by", function()
@@ -287,7 +327,7 @@ describe("any pool, whatever becomes of its instances", function()
           assert.equal(count, kinds)
           local tried = {}
           while true do
-            local peer = pools.pick_untried(pool, math.random(0, 4294967295), tried)
+            local peer = free.pick_untried(pool, math.random(0, 4294967295), tried)
             if not peer then break end
             for _, other in ipairs(tried) do assert.are_not.equal(other, peer) end
             tried[#tried + 1] = peer

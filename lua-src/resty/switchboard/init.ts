@@ -8,6 +8,7 @@
 import { Admin } from "./admin/context";
 import * as admin_server from "./admin/server";
 import { seed_by_worker } from "./balance/dice";
+import { open as open_places } from "./balance/places";
 import { Config, read_config } from "./config";
 import { hear, start as start_ward } from "./health/ward";
 import { learn } from "./net/listeners";
@@ -137,6 +138,7 @@ function configure(options?: Record<string, unknown>): void {
   }
   const config = read_config(options, 3);
   const dicts = open();
+  open_places(dicts.state);
   open_counters(dicts.metrics);
   open_events(dicts.metrics);
   open_servers(dicts.state);

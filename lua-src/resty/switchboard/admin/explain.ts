@@ -7,7 +7,7 @@
 
 import { parse_ip } from "../net/address";
 import { name_of } from "../request/ask";
-import { prefer } from "../request/choose";
+import { prefer, prefer_fitting } from "../request/choose";
 import { foresee } from "../balance/foresee";
 import { Peer } from "../balance/peer";
 import { pick } from "../balance/pool";
@@ -23,7 +23,7 @@ import { Admin, Asked } from "./context";
 import { as_list } from "./json";
 import { Pair, stranger, value_of } from "./query";
 import { Given, given, Refused, refused } from "./reply";
-import { standings } from "./standings";
+import { is_full, standings } from "./standings";
 import { suppose, Supposed } from "./supposed";
 import { find_way, record_of, shadow_of, Way } from "./way";
 
@@ -35,6 +35,11 @@ interface Choice {
   by_cookie: boolean;
 }
 
+/** Whether a request that is only supposed would have a place. */
+function has_place(most: number, peer: Peer): boolean {
+  return !is_full(most, peer);
+}
+
 /** Asks the balancer, as a request's first try does. */
 function choose(entry: Entry, supposed: Supposed): Choice {
   const { pool, choice } = entry;
@@ -42,7 +47,11 @@ function choose(entry: Entry, supposed: Supposed): Choice {
     if (choice === undefined) {
       return { peer: pick(pool!, 0, NONE), by_cookie: false };
     }
-    const [peer, by_cookie] = prefer(pool, choice, supposed.vars);
+    const most = entry.policy?.limits?.max_conns ?? 0;
+    const [peer, by_cookie] =
+      most > 0
+        ? prefer_fitting(pool, choice, supposed.vars, false, has_place, most)
+        : prefer(pool, choice, supposed.vars);
     return { peer, by_cookie };
   };
   return pool !== undefined ? foresee(pool, work) : work();
@@ -170,6 +179,8 @@ function tell(admin: Admin, lookup: Lookup, way: Way, key: string, supposed: Sup
   if (chosen.peer !== undefined) {
     told.picked = short_of(chosen.peer.state.identity);
     told.why = why_of(admin, entry, record, chosen, supposed);
+  } else if (may_go) {
+    told.why = "max_conns: no instance has a place, so it waits for one";
   }
   return told;
 }

@@ -1,10 +1,12 @@
 /** The instances of a stored route, as they are shown. */
 
 import { known_state } from "../balance/instances";
+import { at_instance, taken_of } from "../balance/places";
 import { ejection_of } from "../health/verdict";
 import { Adopter, can_expire } from "../route/adopt";
 import { Stored } from "../route/dict";
 import { believes_marks, identity_of, left_out } from "../route/entry";
+import { make_limits } from "../route/limits";
 import { Instance, RouteRecord } from "../schema/record";
 import { short_of } from "./address";
 
@@ -16,6 +18,8 @@ export interface Member {
   weight: number;
   /** Requests of this worker that run there. */
   in_flight: number;
+  /** Where the route has `max_conns`: requests of this node there, of all routes that have it. */
+  conns?: number;
   zone?: string;
   id?: string;
   /** Unix seconds. */
@@ -36,7 +40,7 @@ function state_of_member(instance: Instance, is_out: boolean): Member["state"] {
 }
 
 /** One instance under one of its addresses. */
-function member_of(state: NgxSharedDict, instance: Instance, address: string): Member {
+function member_of(state: NgxSharedDict, instance: Instance, address: string, bounded: boolean): Member {
   const identity = identity_of(instance, address);
   const known = known_state(identity);
   const ejection = ejection_of(state, identity);
@@ -47,6 +51,7 @@ function member_of(state: NgxSharedDict, instance: Instance, address: string): M
     state: state_of_member(instance, is_out),
     weight: instance.weight,
     in_flight: known !== undefined ? known.in_flight : 0,
+    conns: bounded ? taken_of(at_instance(identity)) : undefined,
     zone: instance.zone,
     id: instance.id,
     ejected_until: ejection?.until,
@@ -60,12 +65,14 @@ function members_of(adopter: Adopter, name: string, stored: Stored, record: Rout
   const now = ngx.now();
   const expire = can_expire(adopter, stored);
   const believes = believes_marks(adopter.config, name, record);
+  const limits = make_limits(record.options.policy ?? {});
+  const bounded = limits !== undefined && limits.max_conns > 0;
   const seen = new LuaSet<string>();
   const found: Member[] = [];
   for (const instance of record.instances) {
     if (left_out(adopter.config, instance, now, expire, believes) === undefined) {
       for (const address of instance.addresses ?? [instance.host]) {
-        const member = member_of(adopter.dicts.state, instance, address);
+        const member = member_of(adopter.dicts.state, instance, address, bounded);
         if (!seen.has(member.address)) {
           seen.add(member.address);
           found.push(member);

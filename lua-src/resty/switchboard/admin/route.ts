@@ -1,11 +1,13 @@
 /** One route as it is shown. */
 
+import { in_queue, on_route, taken_of } from "../balance/places";
 import { read_counts } from "../observe/counters";
 import { Sheet } from "../observe/sheet";
 import { rate_of } from "../observe/top";
 import { decode } from "../route/codec";
 import { read_route, Stored } from "../route/dict";
 import { held } from "../route/guard";
+import { make_limits } from "../route/limits";
 import { Lookup } from "../route/lookup";
 import { problems_of } from "../route/problems";
 import { has_ready } from "../route/worker_cache";
@@ -146,6 +148,22 @@ function plain_options(record: RouteRecord): object {
   return options;
 }
 
+/** The limits of a route, and how near it is to them; undefined: it has none. */
+function limits_of(name: string, record: RouteRecord): object | undefined {
+  const limits = make_limits(record.options.policy ?? {});
+  if (limits === undefined) {
+    return undefined;
+  }
+  return {
+    max_conns: limits.max_conns,
+    max_inflight: limits.max_inflight,
+    queue: limits.queue,
+    queue_timeout: limits.queue_timeout,
+    in_flight: limits.max_inflight > 0 ? taken_of(on_route(name)) : undefined,
+    waiting: taken_of(in_queue(name)),
+  };
+}
+
 /** `GET /routes/<name>` */
 function route(admin: Admin, name: string): Given {
   const { lookup } = admin.router;
@@ -159,6 +177,7 @@ function route(admin: Admin, name: string): Given {
   const shown = show(lookup, name, stored, looked, counts_of(admin)) as unknown as Record<string, unknown>;
   shown.options = plain_options(record);
   shown.policy = record.options.policy ?? {};
+  shown.limits = limits_of(name, record);
   shown.split = shares_of(name, record.options.split);
   shown.paths = as_list(record.paths ?? []);
   shown.source_keys = as_list(keys_of(lookup.loader.layouts, name, record));

@@ -1,6 +1,7 @@
 /** Which instances of a route may have a request, and why the others may not. */
 
 import { Peer } from "../balance/peer";
+import { at_instance, taken_of } from "../balance/places";
 import { Pool } from "../balance/pool";
 import { CHECK_FAILED, ejection_of } from "../health/verdict";
 import { Config } from "../config";
@@ -15,6 +16,7 @@ export type Why =
   | "kept_in_need"
   | "ejected"
   | "check_failed"
+  | "full"
   | "draining"
   | "weight_0"
   | "backup"
@@ -58,10 +60,19 @@ function is_out(state: NgxSharedDict, address: string, peer: Peer): Standing {
   return standing(address, "ejected", string.format("%s; for another %.1f s", ejection.reason, left));
 }
 
+/** Whether all places at an instance are taken; `most` 0: it has any number. */
+function is_full(most: number, peer: Peer): boolean {
+  return most > 0 && taken_of(at_instance(peer.state.identity)) >= most;
+}
+
 /** Of a peer that takes requests without a cookie. */
-function of_peer(state: NgxSharedDict, config: Config, pool: Pool, peer: Peer): Standing {
+function of_peer(state: NgxSharedDict, config: Config, entry: Entry, pool: Pool, peer: Peer): Standing {
   const address = short_of(peer.state.identity);
+  const most = entry.policy?.limits?.max_conns ?? 0;
   if (is_one_of(pool.picker.peers, peer) && peer.share > 0) {
+    if (is_full(most, peer)) {
+      return standing(address, "full", `max_conns: ${most} requests run there`);
+    }
     if (!peer.state.usable) {
       const why = "ejected, but fewer than half of them would be left: all are tried";
       return standing(address, "kept_in_need", why);
@@ -94,8 +105,9 @@ function add_addresses(
   config: Config,
   instance: Instance,
   peers: LuaTable<string, Peer>,
-  pool: Pool | undefined,
+  entry: Entry,
 ): void {
+  const { pool } = entry;
   for (const address of instance.addresses ?? [instance.host]) {
     const identity = identity_of(instance, address);
     const peer = peers.get(identity) as Peer | undefined;
@@ -105,7 +117,7 @@ function add_addresses(
     } else if (peer === undefined || pool === undefined) {
       found.push(standing(short_of(identity), "duplicate", "stands there under another name too"));
     } else {
-      found.push(of_peer(state, config, pool, peer));
+      found.push(of_peer(state, config, entry, pool, peer));
     }
   }
 }
@@ -142,7 +154,7 @@ function standings(
       unresolved.set(address, lost);
       found.push(lost);
     } else {
-      add_addresses(found, state, config, instance, peers, entry.pool);
+      add_addresses(found, state, config, instance, peers, entry);
     }
   }
   for (const problem of skipped) {
@@ -156,4 +168,4 @@ function standings(
   return found;
 }
 
-export { standings };
+export { is_full, standings };

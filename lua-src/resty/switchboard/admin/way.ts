@@ -2,6 +2,7 @@
  * The way that a supposed request takes to its route: what a request runs, run over the same caches.
  */
 
+import { on_route, taken_of } from "../balance/places";
 import { Reason, status_of } from "../request/answer";
 import { prefer } from "../request/choose";
 import { find_below, kept_arm, seek_arm } from "../request/find";
@@ -149,6 +150,14 @@ function enter(way: Way, admin: Admin, entry: Entry, supposed: Supposed): void {
   }
 }
 
+/** As many requests run on the route as may. */
+function heed_limits(way: Way, admin: Admin, entry: Entry): void {
+  const most = entry.policy?.limits?.max_inflight ?? 0;
+  if (most > 0 && taken_of(on_route(entry.name)) >= most) {
+    refuse(way, admin, "overloaded", `max_inflight: ${most} requests run`);
+  }
+}
+
 /** Goes on to one of the pools that share the requests of the route. */
 function find_pool(way: Way, admin: Admin, lookup: Lookup, whole: Entry, supposed: Supposed): void {
   if (whole.split === undefined) {
@@ -210,6 +219,9 @@ function find_way(admin: Admin, lookup: Lookup, key: string, supposed: Supposed)
   }
   if (way.answer === undefined) {
     heed_refusal(way, admin, way.entry!, supposed);
+  }
+  if (way.answer === undefined) {
+    heed_limits(way, admin, whole);
   }
   if (way.answer === undefined && way.entry!.choice?.variable === "switchboard_client") {
     way.needs_client = !client_said;

@@ -7,7 +7,6 @@
 
 import { absent } from "../absent";
 import { claim } from "../health/ward";
-import { throw_below } from "./dice";
 import { usability } from "./instances";
 import { Peer } from "./peer";
 import { MakePicker, Picker } from "./picker";
@@ -54,8 +53,6 @@ export interface Balancing {
 
 /** With less of a tier usable than this, those that are left would fall over too: then all of it is used. */
 const ENOUGH = 0.5;
-/** Picks that may fall on a peer already tried before the list is gone through. */
-const MOST_AGAIN = 4;
 
 function usable_weight(peers: Peer[]): number {
   let weight = 0;
@@ -273,45 +270,4 @@ function pick(pool: Pool, key: number, tried: Peer[]): Peer {
   return pick_slowly(pool, key, tried);
 }
 
-function was_tried(tried: Peer[], peer: Peer): boolean {
-  for (const other of tried) {
-    if (other === peer) {
-      return true;
-    }
-  }
-  return false;
-}
-
-function untried_of(peers: Peer[], tried: Peer[], usable: boolean): Peer | undefined {
-  const count = peers.length;
-  const start = count > 0 ? throw_below(count) : 0;
-  for (const i of $range(start, start + count - 1)) {
-    const peer = peers[i % count]!;
-    if (peer.state.usable === usable && !was_tried(tried, peer)) {
-      return peer;
-    }
-  }
-  return undefined;
-}
-
-/**
- * A peer that the request has not tried: by the algorithm, else any usable one of its tier, of the others, of
- * the backups, and at last one that is not usable. Undefined: all were tried.
- */
-function pick_untried(pool: Pool, key: number, tried: Peer[]): Peer | undefined {
-  for (const _ of $range(1, MOST_AGAIN)) {
-    const peer = pick(pool, key, tried);
-    if (!was_tried(tried, peer)) {
-      return peer;
-    }
-  }
-  return (
-    untried_of(pool.tier, tried, true) ??
-    untried_of(pool.primaries, tried, true) ??
-    untried_of(pool.backups, tried, true) ??
-    untried_of(pool.primaries, tried, false) ??
-    untried_of(pool.backups, tried, false)
-  );
-}
-
-export { create, pick, pick_untried, refresh };
+export { create, pick, refresh };

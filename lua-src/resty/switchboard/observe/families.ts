@@ -10,6 +10,7 @@ const HELP: Record<string, [Kind, string] | undefined> = {
   switchboard_requests_total: ["counter", "Requests by status class."],
   switchboard_answers_total: ["counter", "Answers of the router itself, by reason."],
   switchboard_retries_total: ["counter", "Tries after a failed one, by what failed."],
+  switchboard_waits_total: ["counter", "Requests that waited for a place at an instance."],
   switchboard_split_passed_total: [
     "counter",
     "Requests that a pool without instances left to the others of its split.",

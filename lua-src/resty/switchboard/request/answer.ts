@@ -17,6 +17,7 @@ export type Reason =
   | "loop"
   | "forbidden"
   | "maintenance"
+  | "overloaded"
   | "body_too_large"
   | "length_required"
   | "connect_failed"
@@ -64,6 +65,11 @@ const MEANINGS: Record<Reason, Meaning> = {
     status: 503,
     title: "Service Unavailable",
     text: "This site is under maintenance.",
+  },
+  overloaded: {
+    status: 503,
+    title: "Service Unavailable",
+    text: "This site has too many requests at the moment.",
   },
   body_too_large: {
     status: 413,
@@ -113,6 +119,9 @@ const OTHER_STATUSES: Record<SchemaName, Partial<Record<Reason, Meaning>>> = {
   planb: { unknown_route: { status: 400, title: "Bad Request", text: "no such route" } },
   dinp: {},
 };
+
+/** Seconds after which who was refused for too many requests may try again. */
+const OVERLOAD_PASSES = 1;
 
 /** `X-Cf-RouterError` of gorouter, whose fork DINP's router is. Reasons that are not here: endpoint_failure. */
 const CF_ERRORS: Partial<Record<Reason, string>> = {
@@ -199,6 +208,9 @@ function count_refusal(entry: Entry | undefined, status: number, own: boolean): 
 function refuse(config: Config, entry: Entry | undefined, reason: Reason, own_text = ""): void {
   count(`switchboard_answers_total{reason="${reason}"}`, 1);
   count_refusal(entry, meaning_of(config, reason).status, true);
+  if (reason === "overloaded") {
+    set_header("Retry-After", OVERLOAD_PASSES);
+  }
   send(config, reason, own_text);
 }
 

@@ -2,12 +2,14 @@
 
 import { throw_below } from "../balance/dice";
 import { note_answer, note_failure } from "../balance/latency";
+import { Fits, pick_fitting, pick_untried } from "../balance/free";
 import { Peer } from "../balance/peer";
-import { pick, pick_untried, Pool } from "../balance/pool";
+import { pick, Pool } from "../balance/pool";
 import { Sticky } from "../balance/sticky";
 import { Choice } from "../route/balancing";
 import { Vars } from "./find";
 import { came_by_tls } from "./forwarded";
+import { bounds_instances, take_place_at } from "./hold";
 import { of_last_try } from "./last_try";
 import { RequestState } from "./state";
 
@@ -65,6 +67,12 @@ function withdraw_cookie(choice: Choice): void {
   }
 }
 
+/** The instance of its own that a request has by its cookie; undefined: none, or one that is out. */
+function kept_instance(pool: Pool | undefined, choice: Choice, vars: Vars): Peer | undefined {
+  const kept = choice.sticky !== undefined ? of_cookie(choice, vars) : undefined;
+  return kept !== undefined && (kept.state.usable || pool === undefined) ? kept : undefined;
+}
+
 /**
  * The instance that a request has: that of its cookie, or that of the algorithm.
  *
@@ -76,8 +84,8 @@ function prefer(
   choice: Choice,
   vars: Vars,
 ): LuaMultiReturn<[Peer | undefined, boolean]> {
-  const kept = choice.sticky !== undefined ? of_cookie(choice, vars) : undefined;
-  if (kept !== undefined && (kept.state.usable || pool === undefined)) {
+  const kept = kept_instance(pool, choice, vars);
+  if (kept !== undefined) {
     return $multi(kept, true);
   }
   if (pool === undefined) {
@@ -88,11 +96,63 @@ function prefer(
 }
 
 /**
+ * The same where not every instance has a place for the request.
+ *
+ * @param elsewhere it may go to another than that of its cookie
+ * @param fits whether an instance has
+ */
+function prefer_fitting<Wish>(
+  pool: Pool | undefined,
+  choice: Choice,
+  vars: Vars,
+  elsewhere: boolean,
+  fits: Fits<Wish>,
+  wish: Wish,
+): LuaMultiReturn<[Peer | undefined, boolean]> {
+  const kept = kept_instance(pool, choice, vars);
+  if (kept !== undefined && fits(wish, kept)) {
+    return $multi(kept, true);
+  }
+  if (pool === undefined || (kept !== undefined && !elsewhere)) {
+    return $multi(undefined, false);
+  }
+  const variable = choice.variable;
+  const key = variable !== undefined ? key_of(vars[variable]) : 0;
+  return $multi(pick_fitting(pool, key, fits, wish), false);
+}
+
+/**
+ * Takes a place for the request where it will go first.
+ *
+ * @param elsewhere it may go to another instance than that of its cookie
+ * @returns false: there is none
+ */
+function choose_place(state: RequestState, elsewhere: boolean): boolean {
+  const { choice, pool } = state.entry;
+  if (choice === undefined || !bounds_instances(state)) {
+    // The route has become another while the request waited.
+    return pool !== undefined;
+  }
+  const [peer, by_cookie] = prefer_fitting(pool, choice, ngx.var as Vars, elsewhere, take_place_at, state);
+  if (peer !== undefined && !by_cookie && choice.sticky !== undefined) {
+    set_cookie(choice.sticky, peer);
+  }
+  state.hold!.peer = peer;
+  return peer !== undefined;
+}
+
+/**
  * Where the request goes first; undefined: all instances rest, and it has the cookie of none.
  *
  * Called only for entries with a `choice`; the others' pool is asked straight.
  */
 function choose(state: RequestState, choice: Choice): Peer | undefined {
+  const hold = state.hold;
+  if (hold !== undefined && hold.peer !== undefined) {
+    const peer = hold.peer;
+    hold.peer = undefined;
+    return peer;
+  }
   const [peer, by_cookie] = prefer(state.entry.pool, choice, ngx.var as Vars);
   if (peer !== undefined && !by_cookie && choice.sticky !== undefined) {
     set_cookie(choice.sticky, peer);
@@ -109,7 +169,8 @@ function choose_again(state: RequestState): Peer | undefined {
   }
   const variable = choice?.variable;
   const key = variable !== undefined ? key_of(ngx.var[variable]) : 0;
-  const peer = pick_untried(pool, key, state.tried);
+  const fits = bounds_instances(state) ? take_place_at : undefined;
+  const peer = pick_untried(pool, key, state.tried, fits, state);
   if (peer !== undefined && choice !== undefined && choice.sticky !== undefined) {
     set_cookie(choice.sticky, peer);
   }
@@ -150,4 +211,15 @@ function hear_end(state: RequestState, choice: Choice): void {
   }
 }
 
-export { choose, choose_again, hear_end, hear_failure, is_kept, prefer, withdraw_cookie };
+export {
+  choose,
+  choose_again,
+  choose_place,
+  hear_end,
+  hear_failure,
+  is_kept,
+  kept_instance,
+  prefer,
+  prefer_fitting,
+  withdraw_cookie,
+};

@@ -24,6 +24,7 @@ import { hear_outcome } from "./outcome";
 import { fill_in, fill_in_route } from "./fields";
 import { find_arm, find_route } from "./find";
 import { has_passed, tell_app, tell_host, tell_the_way } from "./forwarded";
+import { take_places } from "./limits";
 import { get_request, nginx } from "./nginx";
 import {
   change_response,
@@ -197,6 +198,14 @@ function access(router: Router, prepared: boolean): void {
     tell_host(host);
   }
   if (policy !== undefined) {
+    const full =
+      policy.limits !== undefined ? take_places(router.lookup, found, state, policy.limits) : undefined;
+    if (full !== undefined) {
+      end(state);
+      fill_in_route(found.name);
+      refuse_and_tell(router, "overloaded", ask, full, found);
+      return;
+    }
     prepare(policy, behind_proxies, ask.place.secure);
   }
 }

@@ -14,6 +14,7 @@ import { Entry } from "../route/entry";
 import { FoundIn } from "../route/lookup";
 import { Reason } from "./answer";
 import { Notes } from "./debug";
+import { Hold, let_go } from "./hold";
 import { get_request, Request } from "./nginx";
 
 /** Nothing yet: the budget is asked when a try has failed. */
@@ -33,6 +34,8 @@ export interface RequestState {
   grant: typeof NO_GRANT | typeof RESERVED | typeof WITHHELD;
   /** Peers whose tries failed. */
   tried: Peer[];
+  /** The places that it has; undefined: its route has no limits. */
+  hold: Hold | undefined;
   /** What explains the request, for who may see it; undefined: nobody asks. */
   notes: Notes | undefined;
   /** The running try may use a connection from the pool. */
@@ -80,6 +83,13 @@ function forget_grant(state: RequestState): void {
   state.grant = NO_GRANT;
 }
 
+function forget_hold(state: RequestState): void {
+  if (state.hold !== undefined) {
+    let_go(state.hold, state.entry.name);
+    state.hold = undefined;
+  }
+}
+
 function forget_tried(state: RequestState): void {
   for (const i of $range(state.tried.length, 1, -1)) {
     state.tried[i - 1] = undefined!;
@@ -98,6 +108,7 @@ function begin(request: Request, entry: Entry): LuaMultiReturn<[RequestState, bo
     release(state);
     forget_tried(state);
     forget_grant(state);
+    forget_hold(state);
     state.entry = entry;
     state.tries = 0;
     state.reason = undefined;
@@ -116,6 +127,7 @@ function begin(request: Request, entry: Entry): LuaMultiReturn<[RequestState, bo
       tries: 0,
       grant: NO_GRANT,
       tried: [],
+      hold: absent,
       notes: absent,
       pooled: false,
       retry_reason: absent,
@@ -138,6 +150,9 @@ function end(state: RequestState): void {
   release(state);
   if (state.grant !== NO_GRANT) {
     forget_grant(state);
+  }
+  if (state.hold !== undefined) {
+    forget_hold(state);
   }
   live.delete(tonumber(cast("uintptr_t", get_request()))!);
   running -= 1;

@@ -22,6 +22,7 @@ import { Reason } from "./answer";
 import { choose, choose_again, hear_failure } from "./choose";
 import { explain_failure_of_try, explain_try } from "./debug";
 import { of_last_try } from "./last_try";
+import { leave_instance } from "./hold";
 import { tell_instance_host } from "./obey";
 import { hear_death } from "./death";
 import { cells, get_request, nginx, OK } from "./nginx";
@@ -275,6 +276,9 @@ function send_again(config: Config, state: RequestState): void {
     return;
   }
   observe_failed_try(peer.state);
+  if (state.hold !== undefined) {
+    leave_instance(state.hold, state.entry.name);
+  }
   state.tried[state.tried.length] = peer;
   const may_go_on = state.tries < state.entry.tries && !is_over(state.entry.timeouts);
   const untried = may_go_on && may_retry(config, state, failure) ? choose_again(state) : undefined;

@@ -41,6 +41,7 @@ function balance_of(config: Config, options: RouteOptions): Balance {
 }
 
 /**
+ * @param bounded its instances have `max_conns`
  * @param peers all of the route, those that rest included
  * @param takers how many of them take requests without a cookie
  * @param previous pool of the route: its rotation goes on, and whoever is not in it is new
@@ -50,6 +51,7 @@ function make_balancing(
   config: Config,
   name: string,
   options: RouteOptions,
+  bounded: boolean,
   peers: Peer[],
   takers: number,
   previous: Pool | undefined,
@@ -72,7 +74,7 @@ function make_balancing(
       : undefined;
   const listens = balance.algorithm === "ewma";
   const choice: Choice | undefined =
-    sticky !== undefined || balance.variable !== undefined || listens
+    sticky !== undefined || balance.variable !== undefined || listens || bounded
       ? { variable: balance.variable, sticky, listens }
       : undefined;
   if (takers === 0) {

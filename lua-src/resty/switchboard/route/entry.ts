@@ -241,10 +241,12 @@ function compile(
           ? "name_unresolved"
           : "no_instances";
   }
+  const policy = make_policy(options.policy, name);
   const { pool, choice } = make_balancing(
     config,
     name,
     options,
+    (policy?.limits?.max_conns ?? 0) > 0,
     peers.list,
     count,
     previous?.pool,
@@ -266,7 +268,7 @@ function compile(
     paths: record.paths !== undefined ? create_paths(name, record.paths) : undefined,
     split,
     leads_on: record.paths !== undefined || split !== undefined,
-    policy: make_policy(options.policy, name),
+    policy,
     falls_through: options.fallthrough === true,
     tries: math.min(wanted, math.max(1, count)),
     budget: previous?.budget ?? create_budget(ngx.now()),

@@ -1,8 +1,10 @@
 /**
  * What the worker that watches does beside listening: after each break it has all names checked, decides
- * what is believed gone, and reads all routes where `preload` asks for it; it writes snapshots and checks instances.
+ * what is believed gone, and reads all routes where `preload` asks for it; it writes snapshots, checks instances, and gives
+ * back the places of workers that are gone.
  */
 
+import { create as create_reclaim, Reclaim, tick as tick_reclaim } from "../balance/reclaim";
 import { note_event } from "../observe/events";
 import { printable, tell } from "../observe/journal";
 import { wiped_at } from "../store/identity";
@@ -34,6 +36,7 @@ export interface Overseer {
   rounds: Rounds;
   /** Whether this worker may go on: it holds the lease, and does not exit. */
   may: (this: void) => boolean;
+  reclaim: Reclaim;
   /** A check runs in this worker. */
   busy: boolean;
   /** ngx.now() before which none is begun. */
@@ -49,6 +52,7 @@ function create(watch: Watch): Overseer {
     watch,
     keeper: create_keeper(config, dicts, may),
     rounds: create_rounds(config, dicts, may),
+    reclaim: create_reclaim(dicts.state),
     may,
     busy: false,
     next: 0,
@@ -153,6 +157,7 @@ function tick(overseer: Overseer, exiting: boolean): void {
   tick_snapshot(overseer.keeper);
   tick_rounds(overseer.rounds);
   const now = ngx.now();
+  tick_reclaim(overseer.reclaim, now);
   if (now >= overseer.tidy_at) {
     overseer.tidy_at = now + TIDY_EVERY;
     watch.dicts.state.flush_expired();

@@ -12,6 +12,7 @@ import {
   RESPONSE_HEADER,
 } from "../schema/policy";
 import { prefix_of } from "../schema/within";
+import { Limits, make_limits } from "./limits";
 
 /** Seconds that a client is told to wait for the end of a maintenance. */
 const RETRY_AFTER = 60;
@@ -56,6 +57,8 @@ export interface Policy {
   response_headers: HeaderChange | undefined;
   /** Statuses of an app after which another instance is tried, joined by `_`; undefined: none. */
   retry_on: string | undefined;
+  /** Undefined: any number of requests may run. */
+  limits: Limits | undefined;
 }
 
 function is_on(text: string | undefined): boolean {
@@ -155,6 +158,7 @@ function make_policy(texts: PolicyTexts | undefined, name: string): Policy | und
     request_headers: headers_of(texts, REQUEST_HEADER),
     response_headers: headers_of(texts, RESPONSE_HEADER),
     retry_on: non_empty(texts.retry_on !== undefined ? parse_retry_on(texts.retry_on)[0] : undefined),
+    limits: make_limits(texts),
   };
 }
 

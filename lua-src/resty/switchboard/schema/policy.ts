@@ -16,6 +16,11 @@ const LONGEST_HEADER = 1024;
 const LONGEST_MESSAGE = 500;
 /** Seconds: a day. */
 const LONGEST_RETRY_AFTER = 86400;
+/** Requests at once; 0: any number. */
+const MOST_AT_ONCE = 1000000;
+const LONGEST_QUEUE = 10000;
+/** Seconds: who has waited for longer has long gone. */
+const LONGEST_WAIT = 60;
 /** Seconds: what browsers keep at most would fit twice. */
 const LONGEST_HSTS = 63072000;
 const MOST_RANGES = 1000;
@@ -77,6 +82,26 @@ function check_retry_after(value: string): string | undefined {
   return seconds !== undefined && seconds >= 1 && seconds <= LONGEST_RETRY_AFTER
     ? undefined
     : `must be a time from 1s to ${LONGEST_RETRY_AFTER}s`;
+}
+
+function check_count(value: string, most: number): string | undefined {
+  const count = string.find(value, "^%d+$")[0] !== undefined ? tonumber(value)! : -1;
+  return count >= 0 && count <= most ? undefined : `must be a whole number from 0 to ${most}`;
+}
+
+function check_most(value: string): string | undefined {
+  return check_count(value, MOST_AT_ONCE);
+}
+
+function check_queue(value: string): string | undefined {
+  return check_count(value, LONGEST_QUEUE);
+}
+
+function check_wait(value: string): string | undefined {
+  const [seconds] = parse_time(value);
+  return seconds !== undefined && seconds >= 0.001 && seconds <= LONGEST_WAIT
+    ? undefined
+    : `must be a time from 1ms to ${LONGEST_WAIT}s`;
 }
 
 /** Nothing that could end a line. */
@@ -145,6 +170,10 @@ const CHECKS: Record<string, Check | undefined> = {
   retry_after: check_retry_after,
   allow_ips: check_ranges,
   deny_ips: check_ranges,
+  max_conns: check_most,
+  max_inflight: check_most,
+  queue: check_queue,
+  queue_timeout: check_wait,
 };
 
 /**
