@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "./support/eventually.ts";
 import { makeCertificate, type Certificate } from "./support/certificates.ts";
+import { underLoad } from "./support/load.ts";
 import { startRedis, type RedisServer } from "./support/redis-server.ts";
 import type { Router } from "./support/router.ts";
 import { useStage } from "./support/stage.ts";
@@ -251,5 +252,149 @@ describe("rediss://", () => {
     });
 
     await assertServes(router, "tls.test", "a");
+  });
+});
+
+describe("rediss:// to a Redis that asks for a certificate", () => {
+  let ours: Certificate;
+  let theirs: Certificate;
+  let foreign: Certificate;
+  let redis: RedisServer;
+  const stage = useStage();
+
+  before(async () => {
+    theirs = await makeCertificate("DNS:store.internal");
+    ours = await makeCertificate("DNS:router.internal");
+    foreign = await makeCertificate("DNS:router.internal");
+    redis = await startRedis({
+      plain: false,
+      files: [
+        { content: theirs.cert, target: "/etc/redis-cert.pem" },
+        { content: theirs.key, target: "/etc/redis-key.pem" },
+        { content: ours.cert, target: "/etc/router-cert.pem" },
+      ],
+      arguments: [
+        ...[
+          "--port",
+          "0",
+          "--tls-port",
+          "{port}",
+          "--tls-auth-clients",
+          "yes",
+          "--requirepass",
+          "tls-secret",
+        ],
+        ...["--tls-cert-file", "/etc/redis-cert.pem", "--tls-key-file", "/etc/redis-key.pem"],
+        ...["--tls-ca-cert-file", "/etc/router-cert.pem"],
+      ],
+      client: {
+        password: "tls-secret",
+        tls: { ca: theirs.cert, cert: ours.cert, key: ours.key, servername: "store.internal" },
+      },
+    });
+    await redis.client.call("ACL", "SETUSER", "switchboard", "on", ">acl-secret", ...RIGHTS.split(" "));
+    await redis.client.sadd("backends:mutual.test", (await stage.backend("a")).at);
+  });
+  after(async () => redis.close());
+
+  const router = async (
+    certificate: Certificate | undefined,
+    more: Record<string, string>,
+  ): Promise<Router> =>
+    stage.moreRouter({
+      http: "lua_ssl_trusted_certificate /etc/store-ca.pem;",
+      files: [
+        { content: theirs.cert, target: "/etc/store-ca.pem" },
+        { content: certificate?.cert ?? "", target: "/etc/router-cert.pem" },
+        { content: certificate?.key ?? "", target: "/etc/router-key.pem" },
+      ],
+      environment: {
+        SWITCHBOARD_REDIS_URL: `rediss://switchboard:acl-secret@127.0.0.1:${redis.port}`,
+        ...(certificate === undefined
+          ? {}
+          : {
+              SWITCHBOARD_REDIS_TLS_CERT: "/etc/router-cert.pem",
+              SWITCHBOARD_REDIS_TLS_KEY: "/etc/router-key.pem",
+            }),
+        ...more,
+      },
+    });
+
+  it("serves with one that it trusts, as an ACL user, the name of the server checked", async () => {
+    const trusted = await router(ours, { SWITCHBOARD_REDIS_TLS_NAME: "store.internal" });
+    await assertServes(trusted, "mutual.test", "a");
+    await eventually("it is watched", async () => {
+      assert.equal((await trusted.metrics()).get('switchboard_watch{mode="tracking"}'), 1);
+    });
+    assert.equal((await trusted.health("/readyz")).body, "ready\n");
+  });
+
+  it("is told where it has another name than it must have", async () => {
+    const wary = await router(ours, { SWITCHBOARD_REDIS_TLS_NAME: "other.internal" });
+    await assertUnreachable(wary, "mutual.test");
+    await wary.logged(/event=redis_down about="tls_failed".*certificate of the server was refused/);
+  });
+
+  for (const [what, certificate] of [
+    ["without one", (): undefined => undefined],
+    ["with one that it does not trust", (): Certificate => foreign],
+  ] as const) {
+    it(`is told as tls_failed, ${what}, with the options that help`, async () => {
+      const refused = await router(certificate(), { SWITCHBOARD_REDIS_TLS_NAME: "store.internal" });
+      await assertUnreachable(refused, "mutual.test");
+      await refused.logged(/event=redis_down about="tls_failed".*redis_tls_cert, redis_tls_key/);
+      assert.match((await refused.health("/readyz")).body, /unreachable for \d+ s: tls_failed/);
+      assert.doesNotMatch(refused.log().join("\n"), /acl-secret/);
+    });
+  }
+});
+
+describe("servers in a list", () => {
+  let second: RedisServer;
+  const stage = useStage();
+
+  before(async () => {
+    second = await startRedis({
+      arguments: ["--replicaof", "127.0.0.1", String(stage.redis.port), "--repl-diskless-sync-delay", "0"],
+    });
+    await eventually("it is a replica in step", async () => {
+      assert.match(await second.client.info("replication"), /master_link_status:up/);
+    });
+  });
+  after(async () => second.close());
+
+  it("take each other's place: no request fails, and the workers all ask the one that is watched", async () => {
+    const [a, b] = [await stage.backend("a"), await stage.backend("b")];
+    const host = await stage.serve("listed.test", a);
+    const router = await stage.moreRouter({
+      workers: 4,
+      environment: {
+        SWITCHBOARD_REDIS_URL: `redis://127.0.0.1:${stage.redis.port},127.0.0.1:${second.port}`,
+        SWITCHBOARD_TTL: "600s",
+      },
+    });
+    const rewrite = async (server: RedisServer, at: string): Promise<unknown> =>
+      server.client.multi().del(`backends:${host}`).sadd(`backends:${host}`, at).exec();
+    await assertServes(router, host, "a");
+
+    const load = await underLoad({ port: router.port, host, clients: 4 }, async () => {
+      await stage.redis.signal("KILL");
+      await second.client.replicaof("NO", "ONE");
+      await rewrite(second, b.at);
+      await assertServes(router, host, "b");
+      await router.logged(new RegExp(`event=store_moved .*127\\.0\\.0\\.1:${second.port}`));
+      // The first is back with what it had, and nobody asks it.
+      await stage.redis.start();
+      await rewrite(stage.redis, "127.0.0.1:1");
+      await rewrite(second, a.at);
+      await assertServes(router, host, "a");
+      for (let i = 0; i < 30; i += 1) {
+        assert.equal((await router.echo({ host })).name, "a");
+      }
+    });
+    assert.deepEqual(load.failures, []);
+    // The other router watches it.
+    const clients = String(await stage.redis.client.client("LIST"));
+    assert.equal(clients.split("\n").filter((line) => / flags=\w*t/.test(line)).length, 1, clients);
   });
 });

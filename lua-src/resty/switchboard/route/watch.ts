@@ -19,6 +19,7 @@ import { Dicts } from "./dict";
 import { bump } from "./fence";
 import { Loader } from "./loader";
 import { create as create_reloads, mark, Reloads } from "./reload";
+import { note_lag, note_mode } from "./watch_state";
 import { EVERYTHING } from "./worker_cache";
 
 /** Seconds until a lost connection is made again. */
@@ -31,8 +32,6 @@ const LOOK_EVERY = 1;
 const RELOAD_PATIENCE = 2;
 /** Seconds between two words to the node that the watch is well. */
 const TELL_EVERY = 0.5;
-const MODE = "watch:mode";
-const LAG = "watch:lag";
 const STAR = 42;
 const AT = 64;
 
@@ -55,24 +54,6 @@ export interface Watch {
   told: number;
   /** `switchboard:wiped` was written. */
   wiped: boolean;
-}
-
-/** What the node's watch is, for pages: `tracking`, `notifications`, `ttl` or `none`, and why. */
-function note_mode(watch: Watch, mode: string, reason: string): void {
-  watch.dicts.state.set(MODE, `${mode} ${reason}`);
-}
-
-/** @returns the mode and, where it is not the best, why */
-function mode_of(state: NgxSharedDict): LuaMultiReturn<[string, string]> {
-  const [text] = state.get(MODE);
-  const [mode, reason] = string.match(tostring(text ?? "none "), "^(%S+) (.*)$");
-  return $multi(mode ?? "none", reason ?? "");
-}
-
-/** The longest that a change waited lately before it was read, in seconds. */
-function lag_of(state: NgxSharedDict): number {
-  const [lag] = state.get(LAG);
-  return (lag as number | undefined) ?? 0;
 }
 
 /** What was read before needs a second look by everybody. */
@@ -161,7 +142,7 @@ function hear_on(watch: Watch, listener: Listener): string | undefined {
 
 function listen_with(watch: Watch, server: Server, listener: Listener, instead_of: string): void {
   const { mode } = listener;
-  note_mode(watch, mode, instead_of);
+  note_mode(watch.dicts.state, mode, instead_of);
   tell(ngx.NOTICE, `watch_begins ${mode}`, `watching ${server.label} by ${mode}`);
   count("switchboard_watch_connects_total", 1);
   // Notifications do not tell of a flush: routes age as without them.
@@ -175,7 +156,7 @@ function listen_with(watch: Watch, server: Server, listener: Listener, instead_o
     watch.hears = 0;
   }
   if (err !== undefined) {
-    note_mode(watch, "none", err);
+    note_mode(watch.dicts.state, "none", err);
     tell(ngx.ERR, `watch_lost ${err}`, `lost the watch of ${server.label}: ${err}`);
   }
 }
@@ -196,7 +177,7 @@ function reach(watch: Watch): LuaMultiReturn<[Server, undefined] | [undefined, s
 /** Where Redis tells nothing by itself, at least another server is noticed. */
 function poll(watch: Watch, reason: string): void {
   const { config } = watch;
-  note_mode(watch, "ttl", reason);
+  note_mode(watch.dicts.state, "ttl", reason);
   new_epoch(watch);
   const [until, was] = [ngx.now() + ASK_AGAIN, run_id(config)];
   let last = was;
@@ -228,7 +209,7 @@ function try_modes(watch: Watch): void {
   const reasons: string[] = [];
   const [server, unreachable] = reach(watch);
   if (server === undefined) {
-    note_mode(watch, "none", unreachable);
+    note_mode(watch.dicts.state, "none", unreachable);
     return;
   }
   if (watch.prefixes.length === 0) {
@@ -242,7 +223,7 @@ function try_modes(watch: Watch): void {
       return;
     }
     if (!refused) {
-      note_mode(watch, "none", err);
+      note_mode(watch.dicts.state, "none", err);
       return;
     }
     reasons.push(`${mode}: ${err}`);
@@ -301,7 +282,7 @@ function tick(watch: Watch, exiting: boolean): boolean {
     if (watch.hears > 0) {
       confirm(watch.dicts.state, watch.hears);
     }
-    watch.dicts.state.set(LAG, watch.reloads.lag);
+    note_lag(watch.dicts.state, watch.reloads.lag);
     watch.reloads.lag = 0;
   }
   return true;
@@ -335,4 +316,4 @@ function create(config: Config, dicts: Dicts, loader: Loader): Watch {
   };
 }
 
-export { create, lag_of, mode_of, new_epoch, tick };
+export { create, new_epoch, tick };
