@@ -518,7 +518,7 @@ describe("after a storm", () => {
       }
     };
     const clients = Array.from({ length: 40 }, async (_, place) => client(place));
-    for (let i = 0; i < 6; i += 1) {
+    for (let i = 0; i < 4; i += 1) {
       await pass(0.4);
       await kill(await someWorker());
       await pass(0.2);

@@ -168,7 +168,7 @@ function go_round(rounds: Rounds): void {
 function forget(rounds: Rounds): void {
   for (const running of rounds.running) {
     if (!running.done) {
-      give_up(rounds, running);
+      ngx.thread.kill(running.thread!);
     }
   }
   rounds.survey = create_survey(rounds.config, rounds.dicts);
