@@ -15,6 +15,7 @@ TEST ?= integration/*.test.ts
 say = @printf '\n== %s\n' "$(1)"
 docker_run = docker run --rm -v "$$PWD":/switchboard:ro -w /switchboard
 sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
+page := $(wildcard dashboard/*)
 
 .PHONY: help build lint gates spec integration guard bench soak test dist install run image clean engine
 
@@ -35,7 +36,14 @@ lib/resty/switchboard/init.lua: node_modules/.package-lock.json tstl.json $(sour
 	npx tstl -p tstl.json
 	@test -s $@ || { echo "the compiler wrote nothing: see its warnings above" >&2; exit 1; }
 
-build: lib/resty/switchboard/init.lua ## compile the TypeScript to lib/
+nginx/admin/ui/index.html: node_modules/.package-lock.json $(page)
+	$(call say,build: dashboard to nginx/admin/ui)
+	@rm -rf nginx/admin/ui
+	npx tsc -p dashboard/tsconfig.json
+	cp dashboard/style.css dashboard/icon.svg nginx/admin/ui/
+	cp dashboard/index.html $@
+
+build: lib/resty/switchboard/init.lua nginx/admin/ui/index.html ## compile the TypeScript to lib/ and the dashboard
 
 engine:
 	@.ci/docker-engine
@@ -44,6 +52,7 @@ lint: node_modules/.package-lock.json ## types, eslint, prettier
 	$(call say,lint)
 	npx tsc --noEmit -p tstl.json
 	npx tsc -p tsconfig.json
+	npx tsc --noEmit -p dashboard/tsconfig.json
 	npx eslint --max-warnings=0 .
 	npx prettier --check --log-level=warn .
 	npx tsx tools/version.ts
@@ -124,4 +133,4 @@ run: image ## Redis, the router and three sample apps; stays up until Ctrl-C
 	@exec npx tsx tools/run.ts
 
 clean: ## what was built here; images stay
-	rm -rf lib dist node_modules soak-logs
+	rm -rf lib dist nginx/admin/ui node_modules soak-logs

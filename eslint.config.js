@@ -6,7 +6,9 @@ export default tseslint.config(
   eslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
-    languageOptions: { parserOptions: { project: ["tstl.json", "tsconfig.json"] } },
+    languageOptions: {
+      parserOptions: { project: ["tstl.json", "tsconfig.json", "dashboard/tsconfig.json"] },
+    },
     rules: {
       eqeqeq: "error",
       "prefer-const": ["error", { destructuring: "all" }],

@@ -238,7 +238,6 @@ describe("the admin server", () => {
   it("answers garbage in JSON, with the right status and no effect", async () => {
     const statuses: [number, string, Partial<Question>?][] = [
       [404, "/nothing"],
-      [404, "/"],
       [404, "/routes/unknown-to-it.test"],
       [400, "/routes/%00"],
       [404, "/routes/%ff%3Cscript%3E"],
@@ -253,6 +252,13 @@ describe("the admin server", () => {
       [400, "/routes?limit=1001"],
       [400, "/routes?limit=x"],
       [400, "/routes?state=unheard"],
+      [400, "/routes?order=unheard"],
+      [400, "/routes?order=busiest&after=a"],
+      [400, "/routes?instances=1001"],
+      [400, "/routes?name=a&q=b"],
+      [400, "/names?name=a"],
+      [400, "/names?instances=1"],
+      [400, "/names?limit=1001"],
       [400, "/routes?colour=red"],
       [414, `/routes?q=${"x".repeat(5000)}`],
       [414, `/routes?${"q=1&".repeat(200)}`],
@@ -282,7 +288,12 @@ describe("the admin server with a token", () => {
   const stage = useStage({
     workers: 2,
     http: guarded.http,
-    environment: { SWITCHBOARD_ADMIN_TOKEN: TOKEN, SWITCHBOARD_EMPTY_HOLD: "0", SWITCHBOARD_TTL: "600s" },
+    environment: {
+      SWITCHBOARD_ADMIN_TOKEN: TOKEN,
+      SWITCHBOARD_EMPTY_HOLD: "0",
+      SWITCHBOARD_TTL: "600s",
+      SWITCHBOARD_OBSERVE: "instances",
+    },
   });
   const order = async (path: string): Promise<[number, Json, Answer]> =>
     tell(guarded.port, path, { method: "POST", headers: BEARER });
@@ -315,6 +326,7 @@ describe("the admin server with a token", () => {
       "/status",
       "/routes",
       "/routes/a",
+      "/names",
       "/explain?host=a.test",
       "/events",
     ];
@@ -371,6 +383,14 @@ describe("the admin server with a token", () => {
         [b.at, "up", ""],
       ].sort(),
     );
+    const outSeries = async (): Promise<string[]> =>
+      (await ask(guarded.port, { host: "admin", path: "/metrics", headers: BEARER })).body
+        .split("\n")
+        .filter((line) => /^switchboard_instances?_ejected[ {]/.test(line));
+    assert.deepEqual(await outSeries(), [
+      "switchboard_instances_ejected 1",
+      `switchboard_instance_ejected{instance="http://${a.at}"} 1`,
+    ]);
     const { ejections } = await look<{ ejections: { address: string; why: string }[] }>("/status");
     assert.deepEqual(
       ejections.map(({ address, why }) => [address, why]),
@@ -383,6 +403,7 @@ describe("the admin server with a token", () => {
       assert.notEqual(a.count(), before);
     });
     assert.deepEqual((await order(`/instances/${a.at}/restore`)).slice(0, 1), [409]);
+    assert.deepEqual(await outSeries(), ["switchboard_instances_ejected 0"]);
     const told = await kinds();
     assert.ok(
       told.includes("instance_ejected by hand, for 3000 s") && told.includes("instance_recovered by hand"),

@@ -138,6 +138,11 @@ describe("the description of the admin server", () => {
       ["/status", "/status", 200],
       ["/routes", "/routes?limit=x", 400],
       ["/routes", `/routes?q=${"x".repeat(5000)}`, 414],
+      ["/routes", "/routes?order=busiest&limit=2", 200],
+      ["/names", "/names?q=.test&state=ok&meta.a=b", 200],
+      ["/names", "/names?limit=1&order=busiest", 200],
+      ["/names", "/names?limit=x", 400],
+      ["/names", `/names?q=${"x".repeat(5000)}`, 414],
       ["/routes/{name}", "/routes/d.test", 200],
       ["/routes/{name}", "/routes/s.test", 200],
       ["/routes/{name}", "/routes/e.test", 200],
@@ -156,6 +161,15 @@ describe("the description of the admin server", () => {
     ];
     for (const [template, path, status] of reads) {
       assert.equal((await hold(template, path)).status, status, path);
+    }
+    // Who is looked at by name is told of by all workers, from the second look on.
+    for (const [template, path] of [
+      ["/routes", "/routes?name=e.test&name=none.test&instances=1"],
+      ["/instances/{address}", `/instances/${a.at}`],
+    ] as [string, string][]) {
+      await eventually(`${path} has numbers of all workers`, async () => {
+        assert.match((await hold(template, path)).body, /"requests_per_second":[\d.]+,.*"running":0/);
+      });
     }
     const orders: [string, string, number][] = [
       ["/instances/{address}/eject", `/instances/${b.at}/eject?seconds=60`, 200],

@@ -105,6 +105,12 @@ interface NgxSharedDict {
     value: string | number | boolean,
     exptime?: number,
   ): LuaMultiReturn<[boolean, string | undefined]>;
+  /** Like `add`, but evicts nothing. */
+  safe_add(
+    key: string,
+    value: string | number | boolean,
+    exptime?: number,
+  ): LuaMultiReturn<[boolean, string | undefined]>;
   delete(key: string): void;
   expire(key: string, seconds: number): LuaMultiReturn<[boolean | undefined, string | undefined]>;
   lpush(key: string, value: string | number): LuaMultiReturn<[number, undefined] | Failure>;

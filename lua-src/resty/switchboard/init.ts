@@ -18,6 +18,7 @@ import { events as show_events } from "./observe/events_page";
 import * as health from "./observe/health";
 import { Watched, WatchState } from "./observe/health";
 import { printable, say, tell } from "./observe/journal";
+import { tell_live } from "./observe/live";
 import { metrics as show_metrics } from "./observe/metrics";
 import { send_after_each, set_mode } from "./observe/tally";
 import { create_asks } from "./request/ask";
@@ -196,6 +197,7 @@ function start(): void {
   learn();
   ngx.timer.every(TICK, (premature) => {
     flush_counts(active.lookup);
+    tell_live(active.lookup.dicts.metrics, ngx.now());
     if (premature) {
       // No timer runs from now on, but requests do until they end.
       send_after_each(send_last_counts);
@@ -294,6 +296,13 @@ function admin_access(): void {
   }
 }
 
+/** For access_by_lua of the dashboard's files: answers 403 where no token is set and other machines reach them. */
+function admin_page_access(): void {
+  if (!admin_server.admit_page(administered())) {
+    ngx.exit(ngx.status);
+  }
+}
+
 /** For the location of admin.conf that says in JSON what nginx has refused. */
 function admin_error(): void {
   admin_server.serve_error();
@@ -305,6 +314,7 @@ export {
   admin,
   admin_access,
   admin_error,
+  admin_page_access,
   balance,
   configure,
   events,

@@ -9,6 +9,11 @@ function short_of(identity: string): string {
   return string.sub(identity, 1, PLAIN.length) === PLAIN ? string.sub(identity, PLAIN.length + 1) : identity;
 }
 
+/** The identity that `short_of` has made short. */
+function identity_of_short(address: string): string {
+  return string.find(address, "://", 1, true)[0] === undefined ? PLAIN + address : address;
+}
+
 /** The identity behind an address of either kind; undefined: it is none. */
 function identity_of_text(text: string): string | undefined {
   const [scheme, rest] = string.match(text, "^(https?)://(.*)$");
@@ -27,4 +32,4 @@ function identity_of_text(text: string): string | undefined {
   return `${scheme ?? "http"}://${is_v6 ? `[${ip.text}]` : ip.text}:${number}`;
 }
 
-export { identity_of_text, short_of };
+export { identity_of_short, identity_of_text, short_of };

@@ -21,7 +21,7 @@ import { prefix_of } from "../schema/within";
 import { short_of } from "./address";
 import { Admin, Asked } from "./context";
 import { as_list } from "./json";
-import { Pair, stranger, value_of } from "./query";
+import { Pair, stranger, value_of, values_of } from "./query";
 import { Given, given, Refused, refused } from "./reply";
 import { is_full, standings } from "./standings";
 import { suppose, Supposed } from "./supposed";
@@ -81,16 +81,6 @@ function why_of(admin: Admin, entry: Entry, record: RouteRecord, chosen: Choice,
 function balance_of(admin: Admin, record: RouteRecord): string {
   const { algorithm, variable } = admin.router.config.balance;
   return record.options.balance ?? (variable !== undefined ? `${algorithm}:$${variable}` : algorithm);
-}
-
-function values_of(query: Pair[], name: string): string[] {
-  const found: string[] = [];
-  for (const pair of query) {
-    if (pair.name === name) {
-      found.push(pair.value);
-    }
-  }
-  return found;
 }
 
 function read_query(query: Pair[]): LuaMultiReturn<[Supposed, undefined] | [undefined, Refused]> {

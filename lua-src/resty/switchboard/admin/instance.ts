@@ -7,6 +7,7 @@ import { read_route } from "../route/dict";
 import { identity_of_text, short_of } from "./address";
 import { Admin } from "./context";
 import { as_list } from "./json";
+import { attach_live } from "./members";
 import { next_page } from "./page";
 import { Given, given, refused } from "./reply";
 import { look } from "./route";
@@ -54,7 +55,7 @@ function instance(admin: Admin, text: string): Given {
     return refused(404, "unknown_instance", "no route of this node has it");
   }
   const is_out = ejection !== undefined || known?.usable === false;
-  return given({
+  const shown = {
     address,
     state: is_out ? "ejected" : "up",
     in_flight: known !== undefined ? known.in_flight : 0,
@@ -63,7 +64,9 @@ function instance(admin: Admin, text: string): Given {
     ejected_why: ejection?.reason,
     routes: as_list(page.names),
     routes_total: page.total,
-  });
+  };
+  attach_live(dicts.metrics, [shown]);
+  return given(shown);
 }
 
 export { BAD_ADDRESS, instance };

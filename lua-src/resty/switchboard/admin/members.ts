@@ -3,15 +3,24 @@
 import { known_state } from "../balance/instances";
 import { at_instance, taken_of } from "../balance/places";
 import { ejection_of } from "../health/verdict";
+import { Live, look_at, read_live } from "../observe/live";
 import { Adopter, can_expire } from "../route/adopt";
 import { Stored } from "../route/dict";
 import { believes_marks, identity_of, left_out } from "../route/entry";
 import { make_limits } from "../route/limits";
 import { Instance, RouteRecord } from "../schema/record";
-import { short_of } from "./address";
+import { identity_of_short, short_of } from "./address";
 
-export interface Member {
+/** What has numbers of all workers while somebody looks. */
+interface Watched {
   address: string;
+  /** Requests that run there. */
+  running?: number;
+  /** Requests that end there. */
+  requests_per_second?: number;
+}
+
+export interface Member extends Watched {
   /** What the platform wrote, where it is a DNS name. */
   name?: string;
   state: "up" | "ejected" | "draining" | "backup";
@@ -83,4 +92,27 @@ function members_of(adopter: Adopter, name: string, stored: Stored, record: Rout
   return found;
 }
 
-export { members_of };
+/** How many there are in each state. */
+function tally_of(members: Member[]): Record<Member["state"], number> {
+  const tally = { up: 0, ejected: 0, draining: 0, backup: 0 };
+  for (const { state } of members) {
+    tally[state] += 1;
+  }
+  return tally;
+}
+
+/** Says of each how busy it is over all workers, as far as these have been told that somebody looks; and tells them. */
+function attach_live(dict: NgxSharedDict, members: Watched[]): void {
+  const identities: string[] = [];
+  const live = read_live(dict);
+  for (const member of members) {
+    const identity = identity_of_short(member.address);
+    const known = live.get(identity) as Live | undefined;
+    identities.push(identity);
+    member.running = known?.running;
+    member.requests_per_second = known?.rate;
+  }
+  look_at(dict, identities);
+}
+
+export { attach_live, members_of, tally_of };

@@ -85,4 +85,36 @@ function next_page(
   return page;
 }
 
-export { next_page };
+/**
+ * The first of some names, in their own order. Yields.
+ *
+ * @param has a dear question
+ */
+function page_of(
+  names: string[],
+  most: number,
+  wants: (this: void, name: string) => boolean,
+  has: (this: void, name: string) => boolean,
+): Page {
+  const page: Page = { names: [], total: 0, more: false, bound: undefined };
+  for (const i of $range(1, names.length)) {
+    const name = names[i - 1]!;
+    if (wants(name) && has(name)) {
+      page.total += 1;
+      if (page.names.length < most) {
+        page.names.push(name);
+      }
+    }
+    if (i % DEAR_SLICE === 0) {
+      ngx.sleep(BREATH);
+    }
+  }
+  return page;
+}
+
+/** What `after` takes for the page that follows; undefined: none does. */
+function next_of(page: Page): string | undefined {
+  return page.more ? page.names[page.names.length - 1] : undefined;
+}
+
+export { next_of, next_page, page_of };

@@ -46,6 +46,17 @@ function value_of(pairs: Pair[], name: string): string | undefined {
   return value;
 }
 
+/** All values of a name, in their order. */
+function values_of(pairs: Pair[], name: string): string[] {
+  const values: string[] = [];
+  for (const pair of pairs) {
+    if (pair.name === name) {
+      values.push(pair.value);
+    }
+  }
+  return values;
+}
+
 /**
  * A whole number.
  *
@@ -81,4 +92,4 @@ function stranger(pairs: Pair[], known: string[], prefix: string): string | unde
   return undefined;
 }
 
-export { LONGEST, parse_query, stranger, value_of, whole };
+export { LONGEST, parse_query, stranger, value_of, values_of, whole };

@@ -3,6 +3,7 @@
 import { in_queue, on_route, taken_of } from "../balance/places";
 import { read_counts } from "../observe/counters";
 import { Sheet } from "../observe/sheet";
+import { responses_of } from "../observe/summary";
 import { rate_of } from "../observe/top";
 import { decode } from "../route/codec";
 import { read_route, Stored } from "../route/dict";
@@ -18,10 +19,13 @@ import { arm_name } from "../schema/within";
 import { epoch_of } from "../store/trust";
 import { Admin } from "./context";
 import { as_list, List } from "./json";
-import { Member, members_of } from "./members";
+import { attach_live, Member, members_of, tally_of } from "./members";
 import { Given, given, refused } from "./reply";
 
 export type RouteState = "ok" | "empty" | "degraded" | "held";
+
+/** Instances that are listed of one route. */
+const MOST_INSTANCES = 1000;
 
 /** What a list of routes can be narrowed by. */
 export interface Looked {
@@ -32,16 +36,18 @@ export interface Looked {
   ejected: boolean;
 }
 
-interface Shown {
+export interface Shown {
   name: string;
   schema: string;
   version: string;
   age: number;
   state: RouteState;
   cache: "worker" | "shared";
+  tally: Record<Member["state"], number>;
   instances: List;
   meta?: object;
   requests_per_second?: number;
+  responses?: Record<string, number>;
   problems: number;
 }
 
@@ -83,15 +89,30 @@ function counts_of(admin: Admin): Sheet | undefined {
   return admin.router.config.observe !== "off" ? read_counts() : undefined;
 }
 
-/** A route as lists have it. */
+/** The first so many. */
+function first_of(members: Member[], most: number): List {
+  const found: Member[] = [];
+  for (const i of $range(1, math.min(most, members.length))) {
+    found.push(members[i - 1]!);
+  }
+  return as_list(found);
+}
+
+/**
+ * A route as lists have it.
+ *
+ * @param most instances that are listed
+ */
 function show(
   lookup: Lookup,
   name: string,
   stored: Stored,
   looked: Looked,
   counts: Sheet | undefined,
+  most: number,
 ): Shown {
   const { record } = looked;
+  const section = counts?.sections[0];
   const [problems] = problems_of(lookup.dicts, name, stored.loaded);
   return {
     name,
@@ -101,9 +122,11 @@ function show(
     age: math.max(0, ngx.now() - stored.loaded),
     state: looked.state,
     cache: has_ready(lookup.cache, name, ngx.now()) ? "worker" : "shared",
-    instances: as_list(looked.members),
+    tally: tally_of(looked.members),
+    instances: first_of(looked.members, most),
     meta: record.options.meta,
-    requests_per_second: counts !== undefined ? rate_of(counts.sections[0]!, name) : undefined,
+    requests_per_second: section !== undefined ? rate_of(section, name) : undefined,
+    responses: section !== undefined ? responses_of(section, name) : undefined,
     problems,
   };
 }
@@ -174,7 +197,12 @@ function route(admin: Admin, name: string): Given {
   const looked = look(lookup, name, stored);
   const { record } = looked;
   const [, skipped] = problems_of(lookup.dicts, name, stored.loaded);
-  const shown = show(lookup, name, stored, looked, counts_of(admin)) as unknown as Record<string, unknown>;
+  const counts = counts_of(admin);
+  attach_live(lookup.dicts.metrics, looked.members);
+  const shown = show(lookup, name, stored, looked, counts, MOST_INSTANCES) as unknown as Record<
+    string,
+    unknown
+  >;
   shown.options = plain_options(record);
   shown.policy = record.options.policy ?? {};
   shown.limits = limits_of(name, record);

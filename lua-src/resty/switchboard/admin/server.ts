@@ -3,6 +3,7 @@
 import { Admin, Asked } from "./context";
 import { explain } from "./explain";
 import { instance } from "./instance";
+import { names } from "./names";
 import { order } from "./orders";
 import { parse_query } from "./query";
 import { Given, refused, Refused, send, send_refusal } from "./reply";
@@ -19,6 +20,7 @@ const ENDPOINTS: Record<string, ((this: void, admin: Admin, asked: Asked) => Giv
   "/healthz": healthz,
   "/status": status,
   "/routes": routes,
+  "/names": names,
   "/explain": explain,
 };
 
@@ -91,6 +93,14 @@ function admit(admin: Admin): boolean {
   return because === undefined;
 }
 
+/**
+ * The same for the dashboard's own files, which are the same everywhere and tell nothing: a browser has no token before
+ * the page has asked for it.
+ */
+function admit_page(admin: Admin): boolean {
+  return admin.router.config.admin_token !== "" || admit(admin);
+}
+
 /** Answers a request. Yields. */
 function serve(admin: Admin, pages: Pages): void {
   if (!admit(admin)) {
@@ -150,4 +160,4 @@ function serve_error(): void {
   send_refusal({ status, error: ERRORS[status] ?? "failed", detail: "nginx refused the request" });
 }
 
-export { admit, serve, serve_error };
+export { admit, admit_page, serve, serve_error };

@@ -1,8 +1,10 @@
 /** How the node does: `/status`, `/healthz`, `/readyz`. */
 
 import { Config } from "../config";
-import { list_out } from "../health/ward";
+import { list_out } from "../health/verdict";
+import { total_in_flight } from "../observe/counters";
 import { not_ready, troubles, Trouble, Watched } from "../observe/health";
+import { summarise } from "../observe/summary";
 import { down_because, down_since, trouble } from "../store/outage";
 import { cause_of } from "../store/refusal";
 import { settled } from "../store/server";
@@ -10,6 +12,10 @@ import { short_of } from "./address";
 import { Admin } from "./context";
 import { as_list, List } from "./json";
 import { given, Given, send } from "./reply";
+import { counts_of } from "./route";
+
+/** Instances that are named of those that are out. */
+const MOST_EJECTIONS = 100;
 
 function store_of(config: Config, state: NgxSharedDict): object {
   const since = down_since(state);
@@ -31,27 +37,29 @@ function dicts_of(watched: Watched): object {
   return found;
 }
 
-/** Who is out, first who is back first. */
-function ejections(): List {
-  const found: { address: string; until: number; why: string }[] = [];
-  for (const { identity, ejection } of list_out()) {
-    // Its time is over for one whose ejection is gone; it waits for its trial.
-    found.push({
-      address: short_of(identity),
-      until: ejection?.until ?? ngx.now(),
-      why: ejection?.reason ?? "on trial",
-    });
+/** Who is out, first who is back first: how many, and the first of them. */
+function ejections(state: NgxSharedDict): LuaMultiReturn<[number, List]> {
+  const out = list_out(state);
+  table.sort(out, (a, b) =>
+    a.ejection.until === b.ejection.until ? a.identity < b.identity : a.ejection.until < b.ejection.until,
+  );
+  const found: object[] = [];
+  for (const i of $range(1, math.min(out.length, MOST_EJECTIONS))) {
+    const { identity, ejection } = out[i - 1]!;
+    found.push({ address: short_of(identity), until: ejection.until, why: ejection.reason });
   }
-  table.sort(found, (a, b) => (a.until === b.until ? a.address < b.address : a.until < b.until));
-  return as_list(found);
+  return $multi(out.length, as_list(found));
 }
 
 /** `GET /status` */
 function status(admin: Admin): Given {
   const { watched } = admin;
   const watch = watched.watch();
+  const [ejected, first] = ejections(watched.state);
+  const counts = counts_of(admin);
   return given({
     version: admin.version,
+    time: ngx.now(),
     worker: ngx.worker.id() ?? 0,
     workers: ngx.worker.count(),
     store: store_of(admin.router.config, watched.state),
@@ -59,7 +67,11 @@ function status(admin: Admin): Given {
     guard: { held: watch.held, of: watch.held_of },
     complete: watch.complete,
     dicts: dicts_of(watched),
-    ejections: ejections(),
+    routes: watch.routes,
+    in_flight: total_in_flight(watched.state),
+    requests: counts !== undefined ? summarise(counts) : undefined,
+    ejected,
+    ejections: first,
     draining: not_ready(watched)?.reason === "draining",
   });
 }

@@ -7,6 +7,8 @@
  * are well again; short ones send too many requests into those that are not.
  */
 
+import { keep, kept } from "../observe/places";
+
 const IN_A_ROW = 3;
 const WINDOW = 5;
 const WINDOW_REQUESTS = 10;
@@ -21,6 +23,9 @@ const FORGET = 60;
 /** Seconds that a trial may take before another request may be one, and that the node waits for a request to be one. */
 const TRIAL = 1;
 
+/** Instances that can be listed while they are out. */
+const MOST_LISTED = 1000;
+
 /** Why and until when (ngx.now()) an instance is out. */
 export interface Ejection {
   until: number;
@@ -30,11 +35,18 @@ export interface Ejection {
   detail: string;
 }
 
+/** One who is out. */
+export interface Out {
+  identity: string;
+  ejection: Ejection;
+}
+
 const ROW = "h:row:";
 const FAILED = "h:failed:";
 const ASKED = "h:asked:";
 const TIMES = "h:times:";
 const OUT = "h:out:";
+const LIST = "h:list";
 const TRIED = "h:trial:";
 const PROBED = "h:probe:";
 /** The reason of who was taken out by an operator. */
@@ -61,6 +73,7 @@ function eject(state: NgxSharedDict, identity: string, reason: string, now: numb
   if (!added) {
     return false;
   }
+  keep(state, LIST, MOST_LISTED, identity, seconds);
   state.set(TIMES + identity, times + 1, seconds + FORGET);
   // One failure more, of the first request that it gets again, is enough then.
   state.set(ROW + identity, IN_A_ROW - 1, seconds + FORGET);
@@ -123,6 +136,18 @@ function ejection_of(state: NgxSharedDict, identity: string): Ejection | undefin
   return until !== undefined ? { until: tonumber(until)!, reason: reason!, detail: detail! } : undefined;
 }
 
+/** Who is out of all workers' pools now, in no order; at most MOST_LISTED. */
+function list_out(state: NgxSharedDict): Out[] {
+  const found: Out[] = [];
+  for (const identity of kept(state, LIST, MOST_LISTED)) {
+    const ejection = ejection_of(state, identity);
+    if (ejection !== undefined) {
+      found.push({ identity, ejection });
+    }
+  }
+  return found;
+}
+
 /** Ends an ejection before its time. */
 function pardon(state: NgxSharedDict, identity: string): void {
   state.delete(OUT + identity);
@@ -131,6 +156,7 @@ function pardon(state: NgxSharedDict, identity: string): void {
 /** Takes an instance out because somebody wants it so, for that long, whatever it answers. */
 function eject_by_hand(state: NgxSharedDict, identity: string, seconds: number, now: number): void {
   state.set(OUT + identity, string.format("%.3f %s", now + seconds, BY_HAND), seconds);
+  keep(state, LIST, MOST_LISTED, identity, seconds);
   state.delete(TRIED + identity);
 }
 
@@ -200,6 +226,7 @@ export {
   eject,
   eject_by_hand,
   ejection_of,
+  list_out,
   may_probe,
   note_failure,
   note_success,

@@ -28,7 +28,6 @@ import {
   BY_HAND,
   CHECK_FAILED,
   eject_by_hand,
-  Ejection,
   ejection_of,
   may_probe,
   note_failure,
@@ -259,17 +258,6 @@ function restore(identity: string): void {
   }
 }
 
-/** Who is out of this worker's pools, why and until when. */
-function list_out(): { identity: string; ejection: Ejection | undefined }[] {
-  const found: { identity: string; ejection: Ejection | undefined }[] = [];
-  if (ward !== undefined) {
-    for (const [identity] of pairs(ward.out)) {
-      found.push({ identity, ejection: ejection_of(ward.state, identity) });
-    }
-  }
-  return found;
-}
-
 export {
   announce,
   claim,
@@ -277,7 +265,6 @@ export {
   fail,
   hear,
   is_about_connections,
-  list_out,
   MARK,
   records,
   restore,

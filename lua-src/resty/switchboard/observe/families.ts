@@ -153,4 +153,4 @@ function write_section(page: Page, section: Section, what: string): void {
   }
 }
 
-export { write_section, write_totals };
+export { CLASS_NAMES, number_at, sum_of, write_section, write_totals };

@@ -1,8 +1,9 @@
 /** `/metrics`: for health.conf without the name of any route, for insiders with the busiest routes by name. */
 
+import { list_out } from "../health/verdict";
 import { down_since } from "../store/outage";
 import { read_counts, total_in_flight } from "./counters";
-import { content_type, create, family, finish, Page, sample, wants_open_metrics } from "./exposition";
+import { content_type, create, escape, family, finish, Page, sample, wants_open_metrics } from "./exposition";
 import { SnapshotState } from "../route/snapshot_keeper";
 import { write_section, write_totals } from "./families";
 import { Watched } from "./health";
@@ -88,6 +89,18 @@ function write_dicts(page: Page, watched: Watched): void {
   }
 }
 
+/** @param by_name whether instances are named */
+function write_ejections(page: Page, state: NgxSharedDict, by_name: boolean): void {
+  const out = list_out(state);
+  gauge(page, "switchboard_instances_ejected", "Instances that are out now.", out.length);
+  if (by_name) {
+    family(page, "switchboard_instance_ejected", "gauge", "1 for each instance that is out now.");
+    for (const { identity } of out) {
+      sample(page, `switchboard_instance_ejected{instance="${escape(identity)}"}`, 1);
+    }
+  }
+}
+
 /** Between two pieces of a page requests have their turn. */
 function write_and_yield(text: string): void {
   ngx.print(text);
@@ -109,6 +122,7 @@ function metrics(watched: Watched, by_name: boolean): void {
   const page = create(open, write_and_yield);
   write_totals(page, sheet, counting);
   gauge(page, "switchboard_in_flight", "Requests that run right now.", total_in_flight(watched.state));
+  write_ejections(page, watched.state, by_name && counting_instances);
   write_store(page, watched);
   if (watched.snapshot !== undefined) {
     write_snapshot(page, watched.snapshot());

@@ -94,6 +94,10 @@ function merge(into: Section, from: Section, most: number, rest: string): void {
   }
 }
 
+function rate_of_row(section: Section, row: number): number {
+  return (section.numbers.get(row * NUMBERS_OF_ROW) * math.log(2)) / HALF_LIFE;
+}
+
 /**
  * Requests a second of a name, as of about the last minute; undefined: it has no row of its own.
  *
@@ -101,10 +105,31 @@ function merge(into: Section, from: Section, most: number, rest: string): void {
  */
 function rate_of(section: Section, name: string): number | undefined {
   const row = section.rows.get(name) as number | undefined;
-  if (row === undefined) {
-    return undefined;
-  }
-  return (section.numbers.get(row * NUMBERS_OF_ROW) * math.log(2)) / HALF_LIFE;
+  return row !== undefined ? rate_of_row(section, row) : undefined;
 }
 
-export { fade, merge, rate_of };
+/** Requests a second of all names together. */
+function rate_of_all(section: Section): number {
+  let sum = 0;
+  for (const row of $range(0, section.count)) {
+    sum += rate_of_row(section, row);
+  }
+  return sum;
+}
+
+/** The names that have rows of their own, the busiest first. */
+function busiest(section: Section): string[] {
+  const rows: number[] = [];
+  for (const row of $range(1, section.count)) {
+    rows.push(row);
+  }
+  const weight = (row: number): number => section.numbers.get(row * NUMBERS_OF_ROW);
+  table.sort(rows, (a, b) => (weight(a) === weight(b) ? a < b : weight(a) > weight(b)));
+  const names: string[] = [];
+  for (const row of rows) {
+    names.push(section.names[row - 1]!);
+  }
+  return names;
+}
+
+export { busiest, fade, merge, rate_of, rate_of_all };
