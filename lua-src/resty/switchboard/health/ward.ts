@@ -28,6 +28,7 @@ import {
   BY_HAND,
   CHECK_FAILED,
   eject_by_hand,
+  Ejection,
   ejection_of,
   may_probe,
   note_failure,
