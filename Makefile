@@ -56,6 +56,7 @@ lint: node_modules/.package-lock.json ## types, eslint, prettier
 	npx eslint --max-warnings=0 .
 	npx prettier --check --log-level=warn .
 	npx tsx tools/version.ts
+	npx tsx bench/tables.ts --check
 
 gates: build engine ## lualib, stray globals, import directions, in the compiled Lua
 	$(call say,gates)
@@ -78,13 +79,9 @@ guard: build engine ## instructions and shared-dict bytes a request may cost; UP
 	$(call say,guard)
 	@UPDATE=$(UPDATE) npx tsx bench/guard.ts
 
-bench: build engine ## against bare nginx, HAProxy and a naive router, and the balancing: see bench/README.md
+bench: build engine ## what everything costs, some 20 minutes; QUICK=1 for a look of three: see bench/README.md
 	$(call say,bench)
-	@npx tsx bench/run.ts
-	@npx tsx bench/watch.ts
-	@npx tsx bench/balance.ts
-	@npx tsx bench/workers.ts
-	@npx tsx bench/fanout.ts
+	@QUICK=$(QUICK) npx tsx bench/run.ts
 
 soak: build engine ## ten minutes of everything that goes wrong; MINUTES=60 for longer; the report is bench/soak.md
 	$(call say,soak)

@@ -5,12 +5,12 @@
  *   tsx bench/balance.ts
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
-import { ask, eventually, openStage, type Stage } from "./stage.ts";
+import { play } from "./part.ts";
+import { record } from "./results.ts";
+import { ask, eventually, type Stage } from "./stage.ts";
 
-const RESULTS = new URL("results.json", import.meta.url);
 /** Requests that the shares are taken over. */
 const EVEN = 100_000;
 const FAILING = 10_000;
@@ -111,48 +111,34 @@ async function measureRecovery(stage: Stage): Promise<number> {
   return worst;
 }
 
-async function main(): Promise<void> {
-  const stage = await openStage();
-  try {
-    const algorithms = await runAlgorithms(stage);
-    await stage.exec("nginx -p /tmp/bench/ -c /tmp/bench/pool.conf");
-    await stage.exec(`for p in $(seq 9101 9150); do echo "SADD backends:even.example 127.0.0.1:$p"; done | redis-cli;
-      for p in $(seq 9201 9210); do echo "SADD backends:failing.example 127.0.0.1:$p"; done | redis-cli;
-      for p in $(seq 9201 9210); do echo "SADD backends:ejected.example 127.0.0.1:$p"; done | redis-cli;
-      for p in $(seq 9301 9310); do echo "SADD backends:flapping.example 127.0.0.1:$p"; done | redis-cli;
-      redis-cli HSET route:failing.example balance ewma;
-      redis-cli HSET route:ejected.example eject 5xx`);
-    await stage.exec(
-      "sed 's/worker_processes 1;/worker_processes 16;/' /tmp/bench/router.conf >/tmp/bench/router16.conf",
-    );
-    await stage.exec("SWITCHBOARD_TTL=3600 nginx -p /tmp/bench/ -c /tmp/bench/router16.conf -g 'user root;'");
-    const even = await spread(stage, "even.example", "even.log", EVEN);
-    const failing_share_ewma = await shareOfFailing(stage, "failing.example");
-    const failing_share = await shareOfFailing(stage, "ejected.example");
-    const recovery_s = await measureRecovery(stage);
-    if (even.length !== 50) {
-      throw new Error(`${even.length} of 50 instances got requests`);
-    }
-    const figures = {
-      pick_ns: algorithms.pick_ns,
-      distribution_max_min: Math.max(...even) / Math.min(...even),
-      failing_share,
-      failing_share_ewma,
-      recovery_s,
-      simulated: algorithms.simulated,
-    };
-    const results = { ...(JSON.parse(readFileSync(RESULTS, "utf8")) as object), ...figures };
-    writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
-    console.log(JSON.stringify(figures, undefined, 2));
-    console.log("added to bench/results.json");
-  } finally {
-    await stage.close();
+await play("balancing", async (stage) => {
+  const algorithms = await runAlgorithms(stage);
+  await stage.exec("nginx -p /tmp/bench/ -c /tmp/bench/pool.conf");
+  await stage.exec(`for p in $(seq 9101 9150); do echo "SADD backends:even.example 127.0.0.1:$p"; done | redis-cli;
+    for p in $(seq 9201 9210); do echo "SADD backends:failing.example 127.0.0.1:$p"; done | redis-cli;
+    for p in $(seq 9201 9210); do echo "SADD backends:ejected.example 127.0.0.1:$p"; done | redis-cli;
+    for p in $(seq 9301 9310); do echo "SADD backends:flapping.example 127.0.0.1:$p"; done | redis-cli;
+    redis-cli HSET route:failing.example balance ewma;
+    redis-cli HSET route:ejected.example eject 5xx`);
+  await stage.exec(
+    "sed 's/worker_processes 1;/worker_processes 16;/' /tmp/bench/router.conf >/tmp/bench/router16.conf",
+  );
+  await stage.exec("SWITCHBOARD_TTL=3600 nginx -p /tmp/bench/ -c /tmp/bench/router16.conf -g 'user root;'");
+  const even = await spread(stage, "even.example", "even.log", EVEN);
+  const failing_share_ewma = await shareOfFailing(stage, "failing.example");
+  const failing_share = await shareOfFailing(stage, "ejected.example");
+  const recovery_s = await measureRecovery(stage);
+  if (even.length !== 50) {
+    throw new Error(`${even.length} of 50 instances got requests`);
   }
-}
-
-try {
-  await main();
-} catch (failure) {
-  console.error(`make bench: no figures of balancing: ${(failure as Error).message}`);
-  process.exitCode = 1;
-}
+  const figures = {
+    pick_ns: algorithms.pick_ns,
+    distribution_max_min: Math.max(...even) / Math.min(...even),
+    failing_share,
+    failing_share_ewma,
+    recovery_s,
+    simulated: algorithms.simulated,
+  };
+  console.log(JSON.stringify(figures, undefined, 2));
+  record("balance", stage.image, figures);
+});

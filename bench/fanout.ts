@@ -6,10 +6,10 @@
  * Environment: LISTENERS (100), CHANGES and reads that are counted (8000).
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { record } from "./results.ts";
 import { openStage } from "./stage.ts";
 
 const CHANGES = Number(process.env.CHANGES ?? 8000);
@@ -19,7 +19,6 @@ const TOGETHER = 16;
 const HOSTS = 1000;
 /** The apps of the stage. */
 const MEMBERS = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
-const RESULTS = new URL("results.json", import.meta.url);
 /** Those of the native layout, as the watch asks for them. */
 const PREFIXES = ["backends:", "instances:", "paths:", "route:", "switchboard:wiped"];
 
@@ -142,8 +141,7 @@ async function main(): Promise<void> {
       ),
     };
     redis.disconnect();
-    const results = { ...(JSON.parse(readFileSync(RESULTS, "utf8")) as object), fanout: figures };
-    writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
+    record("fanout", stage.image, { fanout: figures });
     console.log(JSON.stringify(figures, undefined, 2));
     console.log("added to bench/results.json");
   } finally {

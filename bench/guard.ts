@@ -7,8 +7,9 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { arch } from "node:os";
-import { instructionsOf, register } from "./instructions.ts";
+import { instructionsOf } from "./instructions.ts";
 import { eventually, openStage, send, type Stage } from "./stage.ts";
+import { register } from "./targets.ts";
 
 const BOUNDS = new URL("bounds.json", import.meta.url);
 /** What a count may be above its bound. */

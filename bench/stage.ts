@@ -26,11 +26,15 @@ async function docker(...words: string[]): Promise<string> {
 }
 
 /** Waits until something is so. */
-export async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE * 1000;
+export async function eventually(
+  what: string,
+  isSo: () => Promise<boolean>,
+  patience = PATIENCE,
+): Promise<void> {
+  const deadline = Date.now() + patience * 1000;
   while (!(await isSo().catch(() => false))) {
     if (Date.now() > deadline) {
-      throw new Error(`waited ${PATIENCE} s in vain for ${what}`);
+      throw new Error(`waited ${patience} s in vain for ${what}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -63,7 +67,10 @@ export async function openStage(): Promise<Stage> {
   };
   try {
     await stage.exec(
-      "mkdir -p /tmp/bench && cp /switchboard/bench/conf/*.conf /tmp/bench/ && mkdir /tmp/bench/switchboard && cp /switchboard/nginx/*.conf /tmp/bench/switchboard/",
+      "mkdir -p /tmp/bench/switchboard /tmp/bench/bodies && cp /switchboard/bench/conf/* /tmp/bench/ && cp /switchboard/nginx/*.conf /tmp/bench/switchboard/",
+    );
+    await stage.exec(
+      "for k in 1 100; do head -c ${k}k /dev/zero | tr '\\0' x >/tmp/bench/bodies/${k}k; done",
     );
     await stage.exec(
       "redis-server --daemonize yes --save '' && nginx -p /tmp/bench/ -c /tmp/bench/backend.conf",
@@ -76,10 +83,24 @@ export async function openStage(): Promise<Stage> {
   return stage;
 }
 
+/** Gives HAProxy a backend for each of so many hosts, in its conf and in the map that leads there. */
+export async function prepareHaproxy(stage: Stage, hosts: number): Promise<void> {
+  await stage.exec(`for i in $(seq 0 ${hosts - 1}); do
+    echo "app-$i.bench.example b$i" >>/tmp/bench/hosts.map
+    printf 'backend b%s\\n  server a 127.0.0.1:9001\\n  server b 127.0.0.1:9002\\n  server c 127.0.0.1:9003\\n' $i >>/tmp/bench/haproxy.cfg
+  done`);
+}
+
 /** One request; rejects unless the answer is a 200 with a body of the apps. */
-export function ask(stage: Stage, host: string, agent: Agent, path = "/"): Promise<void> {
+export function ask(
+  stage: Stage,
+  host: string,
+  agent: Agent,
+  path = "/",
+  headers: Record<string, string> = {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    get({ host: stage.address, port: 8080, path, agent, headers: { Host: host } }, (response) => {
+    get({ host: stage.address, port: 8080, path, agent, headers: { ...headers, Host: host } }, (response) => {
       response.resume();
       response.on("end", () => {
         if (response.statusCode === 200) {
@@ -102,13 +123,14 @@ export async function send(
   count: number,
   hostOf: (i: number) => string,
   path = "/",
+  headers: Record<string, string> = {},
 ): Promise<void> {
   const connections = 4;
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   let next = 0;
   const client = async (): Promise<void> => {
     while (next < count) {
-      await ask(stage, hostOf(next++), agent, path);
+      await ask(stage, hostOf(next++), agent, path, headers);
     }
   };
   await Promise.all(Array.from({ length: connections }, client));

@@ -5,11 +5,12 @@
  * Environment: WRITES (1000), NAMES (100000), SECONDS of a measurement (2), ROUNDS (9).
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, get, type IncomingHttpHeaders } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { eventually, openStage, type Stage } from "./stage.ts";
+import { play } from "./part.ts";
+import { type Figures, record } from "./results.ts";
+import { eventually, type Stage } from "./stage.ts";
 
 const WRITES = Number(process.env.WRITES ?? 1000);
 const NAMES = Number(process.env.NAMES ?? 100000);
@@ -19,7 +20,6 @@ const WORKERS = 4;
 const UPDATES_PER_SECOND = 1000;
 const HEARTBEATS = 10000;
 const INSTANCES = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
-const RESULTS = new URL("results.json", import.meta.url);
 
 async function headersOf(stage: Stage, host: string, agent: Agent): Promise<IncomingHttpHeaders> {
   return new Promise((resolve, reject) => {
@@ -160,108 +160,95 @@ async function fill(redis: Redis): Promise<void> {
   }
 }
 
-async function main(): Promise<void> {
-  const stage = await openStage();
-  const results = JSON.parse(readFileSync(RESULTS, "utf8")) as Record<string, unknown>;
-  try {
-    await stage.exec(
-      "cp /switchboard/bench/conf/load.lua /tmp/bench/ && redis-cli config set protected-mode no",
-    );
-    const redis = new Redis({ host: stage.address });
-    const note = (name: string, value: number, digits: number): void => {
-      results[name] = Number(value.toFixed(digits));
-      console.log(`${name.padEnd(32)} ${value.toFixed(digits)}`);
-    };
+await play("the watch", async (stage) => {
+  const results: Figures = {};
+  await stage.exec(
+    "cp /switchboard/bench/conf/load.lua /tmp/bench/ && redis-cli config set protected-mode no",
+  );
+  const redis = new Redis({ host: stage.address });
+  const note = (name: string, value: number, digits: number): void => {
+    results[name] = Number(value.toFixed(digits));
+    console.log(`${name.padEnd(32)} ${value.toFixed(digits)}`);
+  };
 
-    await startRouter(stage, false);
-    await pause(2000);
-    note("watch_idle_percent_of_core", await cost(stage, async () => pause(10000)), 3);
-    const { times, lost } = await propagation(stage, redis);
-    note("propagation_ms_p50", quantile(times, 0.5), 2);
-    note("propagation_ms_p99", quantile(times, 0.99), 2);
-    note("propagation_ms_max", Math.max(...times), 2);
-    note("propagation_lost", lost, 0);
+  await startRouter(stage, false);
+  await pause(2000);
+  note("watch_idle_percent_of_core", await cost(stage, async () => pause(10000)), 3);
+  const { times, lost } = await propagation(stage, redis);
+  note("propagation_ms_p50", quantile(times, 0.5), 2);
+  note("propagation_ms_p99", quantile(times, 0.99), 2);
+  note("propagation_ms_max", Math.max(...times), 2);
+  note("propagation_lost", lost, 0);
 
-    // Heart-beats, of routes that somebody asked for.
-    const beats = (i: number): string => `backends:beat-${i % HEARTBEATS}.bench.example`;
-    const pipeline = redis.pipeline();
-    for (let i = 0; i < HEARTBEATS; i += 1) {
-      pipeline.zadd(beats(i), Math.floor(Date.now() / 1000) + 30, INSTANCES[i % 3]!);
-    }
-    await pipeline.exec();
-    const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-    await Promise.all(
-      Array.from({ length: HEARTBEATS }, async (_, i) => headersOf(stage, `beat-${i}.bench.example`, agent)),
-    );
-    agent.destroy();
-    const changes = await metric(stage, "switchboard_watch_changes_total");
-    let worst = 0;
-    const percent = await cost(stage, async () => {
-      const stop = steadily(HEARTBEATS / 10, (i) => {
-        void redis.zadd(beats(i), Math.floor(Date.now() / 1000) + 30, INSTANCES[i % 3]!);
-      });
-      for (let i = 0; i < 12; i += 1) {
-        await pause(1000);
-        worst = Math.max(worst, await metric(stage, "switchboard_watch_lag_seconds"));
-      }
-      stop();
-    });
-    note("heartbeats_heard", (await metric(stage, "switchboard_watch_changes_total")) - changes, 0);
-    note("heartbeats_1000_per_s_percent_of_core", percent, 2);
-    note("heartbeats_worst_lag_ms", worst * 1000, 0);
-    await stopRouter(stage);
-
-    await redis.flushall();
-    await fill(redis);
-    await startRouter(stage, false);
-    const empty = await freeBytes(stage);
-    await stopRouter(stage);
-    const began = performance.now();
-    await startRouter(stage, true);
-    await eventually("all routes", async () => (await metric(stage, "switchboard_routes_complete")) === 1);
-    note("preload_seconds", (performance.now() - began) / 1000, 1);
-    note("shared_bytes_per_host", (empty - (await freeBytes(stage))) / NAMES, 0);
-    await wrk(stage);
-    const without = new Set<string>();
-    /** The same writes load Redis and the machine in both; only one kind of key is a route. */
-    const underUpdates = async (kind: string): Promise<{ p99: number; rps: number }> => {
-      const stop = steadily(UPDATES_PER_SECOND, () => {
-        const key = `${kind}:app-${Math.floor(Math.random() * NAMES)}.bench.example`;
-        // Every one of them is a change.
-        if (without.delete(key)) {
-          void redis.sadd(key, INSTANCES[2]!);
-        } else {
-          without.add(key);
-          void redis.srem(key, INSTANCES[2]!);
-        }
-      });
-      const sample = await wrk(stage);
-      stop();
-      return sample;
-    };
-    const ratios: number[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const idle = await underUpdates("other");
-      const churn = await underUpdates("backends");
-      console.log(
-        `idle ${idle.rps.toFixed(0)}/s p99 ${idle.p99} us; churn ${churn.rps.toFixed(0)}/s p99 ${churn.p99} us`,
-      );
-      ratios.push(churn.p99 / idle.p99);
-    }
-    note("churn_p99_ratio", quantile(ratios, 0.5), 2);
-    note("churn_p99_ratio_min", Math.min(...ratios), 2);
-    note("churn_p99_ratio_max", Math.max(...ratios), 2);
-    redis.disconnect();
-  } finally {
-    await stage.close();
+  // Heart-beats, of routes that somebody asked for.
+  const beats = (i: number): string => `backends:beat-${i % HEARTBEATS}.bench.example`;
+  const pipeline = redis.pipeline();
+  for (let i = 0; i < HEARTBEATS; i += 1) {
+    pipeline.zadd(beats(i), Math.floor(Date.now() / 1000) + 30, INSTANCES[i % 3]!);
   }
-  writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
-  console.log("written to bench/results.json");
-}
+  await pipeline.exec();
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  await Promise.all(
+    Array.from({ length: HEARTBEATS }, async (_, i) => headersOf(stage, `beat-${i}.bench.example`, agent)),
+  );
+  agent.destroy();
+  const changes = await metric(stage, "switchboard_watch_changes_total");
+  let worst = 0;
+  const percent = await cost(stage, async () => {
+    const stop = steadily(HEARTBEATS / 10, (i) => {
+      void redis.zadd(beats(i), Math.floor(Date.now() / 1000) + 30, INSTANCES[i % 3]!);
+    });
+    for (let i = 0; i < 12; i += 1) {
+      await pause(1000);
+      worst = Math.max(worst, await metric(stage, "switchboard_watch_lag_seconds"));
+    }
+    stop();
+  });
+  note("heartbeats_heard", (await metric(stage, "switchboard_watch_changes_total")) - changes, 0);
+  note("heartbeats_1000_per_s_percent_of_core", percent, 2);
+  note("heartbeats_worst_lag_ms", worst * 1000, 0);
+  await stopRouter(stage);
 
-try {
-  await main();
-} catch (failure) {
-  console.error(`bench/watch.ts: no figures: ${(failure as Error).message}`);
-  process.exitCode = 1;
-}
+  await redis.flushall();
+  await fill(redis);
+  await startRouter(stage, false);
+  const empty = await freeBytes(stage);
+  await stopRouter(stage);
+  const began = performance.now();
+  await startRouter(stage, true);
+  await eventually("all routes", async () => (await metric(stage, "switchboard_routes_complete")) === 1);
+  note("preload_seconds", (performance.now() - began) / 1000, 1);
+  note("shared_bytes_per_host", (empty - (await freeBytes(stage))) / NAMES, 0);
+  await wrk(stage);
+  const without = new Set<string>();
+  /** The same writes load Redis and the machine in both; only one kind of key is a route. */
+  const underUpdates = async (kind: string): Promise<{ p99: number; rps: number }> => {
+    const stop = steadily(UPDATES_PER_SECOND, () => {
+      const key = `${kind}:app-${Math.floor(Math.random() * NAMES)}.bench.example`;
+      // Every one of them is a change.
+      if (without.delete(key)) {
+        void redis.sadd(key, INSTANCES[2]!);
+      } else {
+        without.add(key);
+        void redis.srem(key, INSTANCES[2]!);
+      }
+    });
+    const sample = await wrk(stage);
+    stop();
+    return sample;
+  };
+  const ratios: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const idle = await underUpdates("other");
+    const churn = await underUpdates("backends");
+    console.log(
+      `idle ${idle.rps.toFixed(0)}/s p99 ${idle.p99} us; churn ${churn.rps.toFixed(0)}/s p99 ${churn.p99} us`,
+    );
+    ratios.push(churn.p99 / idle.p99);
+  }
+  note("churn_p99_ratio", quantile(ratios, 0.5), 2);
+  note("churn_p99_ratio_min", Math.min(...ratios), 2);
+  note("churn_p99_ratio_max", Math.max(...ratios), 2);
+  redis.disconnect();
+  record("watch", stage.image, results);
+});

@@ -7,10 +7,10 @@
  * Environment: SECONDS of a measurement (10), CHANGES (1000), REQUESTS (100000) that are spread.
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, get, type IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { record } from "./results.ts";
 import { eventually, openStage, type Stage } from "./stage.ts";
 
 const SECONDS = Number(process.env.SECONDS ?? 10);
@@ -20,7 +20,6 @@ const COUNTS = [2, 8, 16];
 const HOSTS = 100;
 /** The apps of the stage. */
 const MEMBERS = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
-const RESULTS = new URL("results.json", import.meta.url);
 /** Instances that 16 workers spread requests over, and those of them that come and go meanwhile. */
 const INSTANCES = 50;
 const PASSING = 5;
@@ -335,8 +334,7 @@ async function main(): Promise<void> {
       reload_of_16_workers: rounded(await reload(stage, most)),
     };
     redis.disconnect();
-    const results = { ...(JSON.parse(readFileSync(RESULTS, "utf8")) as object), many_workers: figures };
-    writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
+    record("workers", stage.image, { many_workers: figures });
     console.log(JSON.stringify(figures, undefined, 2));
     console.log("added to bench/results.json");
   } finally {
