@@ -104,7 +104,7 @@ describe("active checks", { concurrency: true }, () => {
     ];
     const host = await route(stage, "toggled.test", { check: "http:/health" }, ill.at, a.at, b.at);
     assert.deepEqual(await whoAnswers(stage, host, 60), new Set(["ill", "a", "b"]));
-    await eventually("it is checked", () => assert.ok(ill.checks.length > 0));
+    await eventually("it is checked", () => assert.ok(ill.checks.length > 0, "none yet"));
 
     ill.status = 503;
     await eventually("it is out", async () => isOut(admin, host, ill.at), 20);
@@ -135,7 +135,7 @@ describe("active checks", { concurrency: true }, () => {
       "it is asked again",
       async () => {
         await whoAnswers(stage, host, 20);
-        assert.ok(ill.asked() > before);
+        assert.ok(ill.asked() > before, String(ill.asked()));
       },
       20,
     );
@@ -177,7 +177,7 @@ describe("active checks", { concurrency: true }, () => {
     for (let i = 0; i < 30; i += 1) {
       await whoAnswers(stage, await route(stage, `shared-${i}.test`, { check: "http:/health" }, app.at), 2);
     }
-    await eventually("it is checked", () => assert.ok(app.checks.length > 0));
+    await eventually("it is checked", () => assert.ok(app.checks.length > 0, "none yet"));
 
     const before = app.checks.length;
     await pass(5);
@@ -218,7 +218,7 @@ describe("active checks", { concurrency: true }, () => {
       );
       await stage.router.ask({ host });
       const asked = names.length;
-      await eventually("it is checked", () => assert.ok(names.length > asked));
+      await eventually("it is checked", () => assert.ok(names.length > asked, String(names.length)));
 
       assert.deepEqual([...new Set(names)], ["secure.test"]);
       assert.equal(
@@ -259,7 +259,9 @@ describe("active checks", { concurrency: true }, () => {
     await eventually("it is out", async () => isOut(admin, host, ill.at), 20);
 
     await stage.redis.client.hdel(`route:${host}`, "check");
-    await eventually("it is back", async () => assert.ok((await whoAnswers(stage, host, 20)).has("ill")));
+    await eventually("it is back", async () =>
+      assert.ok((await whoAnswers(stage, host, 20)).has("ill"), "not asked"),
+    );
 
     const checks = a.checks.length;
     await pass(3);
@@ -273,7 +275,9 @@ describe("active checks", { concurrency: true }, () => {
 
     await stage.moreRouter({ workers: 2, environment: { SWITCHBOARD_PRELOAD: "on" } });
 
-    await eventually("it is checked", () => assert.ok(always.checks.length > 1));
+    await eventually("it is checked", () =>
+      assert.ok(always.checks.length > 1, String(always.checks.length)),
+    );
     assert.equal(idle.checks.length + idle.asked() + always.asked(), 0);
   });
 });
@@ -305,7 +309,7 @@ describe("active checks of a node whose workers come and go", () => {
         "it is checked again",
         async () => {
           await stage.router.ask({ host }).catch(() => undefined);
-          assert.ok(ill.checks.length > checks + 1);
+          assert.ok(ill.checks.length > checks + 1, String(ill.checks.length));
         },
         20,
       );

@@ -171,7 +171,7 @@ describe("one of ten instances", () => {
       // Those that were sent before.
       await eventually("none runs there", () => assert.equal(running, 0));
       out = true;
-      await eventually("it was tried three times", () => assert.ok(trials >= 3), 20);
+      await eventually("it was tried three times", () => assert.ok(trials >= 3, String(trials)), 20);
     });
 
     assert.equal(together, 1);

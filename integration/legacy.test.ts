@@ -323,7 +323,7 @@ describe("planb's frontends", () => {
     const host = await frontend(stage, "checked.test", ill.at, well.at);
     await client.hset(`healthcheck:${host}`, { path: "up", status: "200", body: "WORKING" });
     assert.deepEqual(tally(await askTimes(stage.router, host, 4)), { ill: 2, well: 2 });
-    await eventually("it is checked", () => assert.ok(paths.includes("ill checked.test/up")));
+    await eventually("it is checked", () => assert.ok(paths.includes("ill checked.test/up"), paths.join()));
     const heard = await words(stage);
 
     status = 500;
@@ -332,7 +332,9 @@ describe("planb's frontends", () => {
       async () => assert.deepEqual(await client.smembers(`dead:${host}`), ["0"]),
       20,
     );
-    await eventually("it is told of", () => assert.ok(heard.includes(`${host};http://${ill.at};0;2`)));
+    await eventually("it is told of", () =>
+      assert.ok(heard.includes(`${host};http://${ill.at};0;2`), heard.join()),
+    );
     await stage.router.logged(new RegExp(`http://${ill.at} is out: check_failed: http:/up: status 500`));
     await eventually("it is out", async () =>
       assert.deepEqual(tally(await askTimes(stage.router, host, 4)), { well: 4 }),
@@ -353,7 +355,9 @@ describe("planb's frontends", () => {
     );
 
     await client.hset(`healthcheck:${host}`, { path: "/other" });
-    await eventually("the change is heard", () => assert.ok(paths.includes("ill checked.test/other")));
+    await eventually("the change is heard", () =>
+      assert.ok(paths.includes("ill checked.test/other"), paths.join()),
+    );
   });
 
   it("a load balancer's __ping__ is answered where that was set", async () => {

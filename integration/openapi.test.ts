@@ -117,7 +117,13 @@ describe("the description of the admin server", () => {
     const dead = await deadPort();
     const { client } = stage.redis;
     await client.sadd("backends:d.test", `${a.at}?zone=z&id=web.1`, `localhost:${b.port}`, dead, "wrong!");
-    await client.hset("route:d.test", { "meta.owner": "me", tries: "3", hsts: "on" });
+    await client.hset("route:d.test", {
+      "meta.owner": "me",
+      tries: "3",
+      hsts: "on",
+      max_conns: "9",
+      max_inflight: "99",
+    });
     await client.hset("route:e.test", "balance", "ewma");
     await stage.serve("e.test", a, b);
     await stage.router.echo({ host: "e.test" });
