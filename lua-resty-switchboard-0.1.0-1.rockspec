@@ -137,7 +137,6 @@ build = {
     ["resty.switchboard.route.dict"] = "lib/resty/switchboard/route/dict.lua",
     ["resty.switchboard.route.entry"] = "lib/resty/switchboard/route/entry.lua",
     ["resty.switchboard.route.fence"] = "lib/resty/switchboard/route/fence.lua",
-    ["resty.switchboard.route.find"] = "lib/resty/switchboard/route/find.lua",
     ["resty.switchboard.route.forget"] = "lib/resty/switchboard/route/forget.lua",
     ["resty.switchboard.route.guard"] = "lib/resty/switchboard/route/guard.lua",
     ["resty.switchboard.route.heard_marks"] = "lib/resty/switchboard/route/heard_marks.lua",

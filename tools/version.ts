@@ -1,4 +1,4 @@
-/** Fails unless every place that names the version names the same, and the rockspec lists every module. */
+/** Fails unless every place that names the version names the same, and the rockspec lists the modules that there are. */
 
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -34,4 +34,8 @@ const missing = modules.filter((module) => !listed.has(module));
 for (const module of missing) {
   console.error(`${rockspec} does not list lib/${module}.lua`);
 }
-process.exit(wrong.length + missing.length === 0 ? 0 : 1);
+const gone = [...listed].filter((path) => !modules.includes(path));
+for (const path of gone) {
+  console.error(`${rockspec} lists lib/${path}.lua, which has no source`);
+}
+process.exit(wrong.length + missing.length + gone.length === 0 ? 0 : 1);
