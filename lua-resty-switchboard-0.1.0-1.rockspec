@@ -61,6 +61,7 @@ build = {
     ["resty.switchboard.config"] = "lib/resty/switchboard/config.lua",
     ["resty.switchboard.config.admin"] = "lib/resty/switchboard/config/admin.lua",
     ["resty.switchboard.config.balance"] = "lib/resty/switchboard/config/balance.lua",
+    ["resty.switchboard.config.compiler"] = "lib/resty/switchboard/config/compiler.lua",
     ["resty.switchboard.config.environment"] = "lib/resty/switchboard/config/environment.lua",
     ["resty.switchboard.config.grammar"] = "lib/resty/switchboard/config/grammar.lua",
     ["resty.switchboard.config.key_format"] = "lib/resty/switchboard/config/key_format.lua",

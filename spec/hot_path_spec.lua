@@ -104,9 +104,6 @@ describe("the way of a request", function()
     redis:sadd("backends:long.example", "127.0.0.1:9001?weight=409", "127.0.0.1:9002?weight=211", "127.0.0.1:9003?weight=97")
     redis:sadd("backends:sticky.example", "127.0.0.1:9001", "127.0.0.1:9002")
     redis:hset("route:sticky.example", "sticky", "cookie")
-    redis:sadd("backends:limited.example", "127.0.0.1:9001", "127.0.0.1:9002")
-    -- With max_conns too a trace would be too long: what it asks of the shared dict is much.
-    redis:hset("route:limited.example", "max_inflight", "1000")
     -- What stands at / of these hosts, and a path of theirs, which has what the host has.
     for _, host in ipairs { "paths.example", "ruled.example", "ruled-paths.example" } do
       redis:sadd("backends:" .. host, "127.0.0.1:9001", "127.0.0.1:9002")
@@ -125,7 +122,7 @@ describe("the way of a request", function()
 
   for _, host in ipairs {
     "plain.example", "weighted.example", "a.wild.example", "timed.example", "least.example", "ewma.example", "hash.example",
-    "random.example", "long.example", "sticky.example", "limited.example", "paths.example", "ruled.example", "ruled-paths.example",
+    "random.example", "long.example", "sticky.example", "paths.example", "ruled.example", "ruled-paths.example",
   } do
     it("is compiled for " .. host, function()
       send_requests(host, 10)

@@ -10,13 +10,14 @@ import * as admin_server from "./admin/server";
 import { seed_by_worker } from "./balance/dice";
 import { open as open_places } from "./balance/places";
 import { Config, read_config } from "./config";
+import { allow_long_traces } from "./config/compiler";
 import { hear, start as start_ward } from "./health/ward";
 import { learn } from "./net/listeners";
 import { count, open_counters, send_counts, send_last_counts, Series } from "./observe/counters";
 import { open_events } from "./observe/events";
 import { events as show_events } from "./observe/events_page";
 import * as health from "./observe/health";
-import { Watched, WatchState } from "./observe/health";
+import { Watched } from "./observe/health";
 import { printable, say, tell } from "./observe/journal";
 import { tell_live } from "./observe/live";
 import { metrics as show_metrics } from "./observe/metrics";
@@ -27,13 +28,11 @@ import { Router } from "./request/phases";
 import { in_flight } from "./request/state";
 import * as tries from "./request/tries";
 import { Dicts, open } from "./route/dict";
-import { held } from "./route/guard";
 import { create as create_lookup, Lookup } from "./route/lookup";
-import { count as count_names } from "./route/names";
 import { load as load_snapshot, state_of as snapshot_state } from "./route/snapshot_keeper";
 import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch } from "./route/watch";
-import { lag_of, mode_of } from "./route/watch_state";
+import { watch_state } from "./route/watch_state";
 import { create_layouts } from "./schema/layouts";
 import { Problem } from "./schema/record";
 import { load_certificate } from "./store/certificate";
@@ -41,7 +40,6 @@ import { take as take_questions } from "./store/questions";
 import { ping } from "./store/redis";
 import { cause_of } from "./store/refusal";
 import { open_servers } from "./store/server";
-import { read as read_trust } from "./store/trust";
 
 const VERSION = "0.1.0";
 /** ngx_lua 0.10.28, OpenResty 1.27.1.2: the first whose balancer keeps connections as this module needs it. */
@@ -84,22 +82,6 @@ function report_problem(dicts: Dicts, name: string, problem: Problem): void {
   }
 }
 
-function watch_state(dicts: Dicts): WatchState {
-  const [mode, reason] = mode_of(dicts.state);
-  const loss = held(dicts.state);
-  const trust = { epoch: 0, healthy: false, distrusted: 0, complete: false };
-  read_trust(dicts.state, trust);
-  return {
-    mode: mode === "tracking" && !trust.healthy ? "none" : mode,
-    reason,
-    lag: lag_of(dicts.state),
-    routes: count_names(dicts.names),
-    held: loss !== undefined ? loss.count : 0,
-    held_of: loss !== undefined ? loss.known : 0,
-    complete: trust.complete,
-  };
-}
-
 function create_router(config: Config, dicts: Dicts): Router {
   const lookup = create_lookup(
     config,
@@ -139,6 +121,7 @@ function configure(options?: Record<string, unknown>): void {
     );
   }
   const config = read_config(options, 3);
+  allow_long_traces();
   const dicts = open();
   open_places(dicts.state);
   open_counters(dicts.metrics);

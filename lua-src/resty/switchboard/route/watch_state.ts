@@ -1,5 +1,11 @@
 /** How the watch of this node is: noted by the worker that watches, for pages. */
 
+import { WatchState } from "../observe/health";
+import { read as read_trust } from "../store/trust";
+import { Dicts } from "./dict";
+import { held } from "./guard";
+import { count as count_names } from "./names";
+
 const MODE = "watch:mode";
 const LAG = "watch:lag";
 
@@ -25,4 +31,21 @@ function note_lag(state: NgxSharedDict, lag: number): void {
   state.set(LAG, lag);
 }
 
-export { lag_of, mode_of, note_lag, note_mode };
+/** All that pages tell of it, and of what depends on it. */
+function watch_state(dicts: Dicts): WatchState {
+  const [mode, reason] = mode_of(dicts.state);
+  const loss = held(dicts.state);
+  const trust = { epoch: 0, healthy: false, distrusted: 0, complete: false };
+  read_trust(dicts.state, trust);
+  return {
+    mode: mode === "tracking" && !trust.healthy ? "none" : mode,
+    reason,
+    lag: lag_of(dicts.state),
+    routes: count_names(dicts.names),
+    held: loss !== undefined ? loss.count : 0,
+    held_of: loss !== undefined ? loss.known : 0,
+    complete: trust.complete,
+  };
+}
+
+export { note_lag, note_mode, watch_state };

@@ -1,0 +1,4 @@
+/** @noResolution */
+declare module "jit.opt" {
+  export function start(this: void, ...parameters: string[]): void;
+}
