@@ -25,7 +25,7 @@ for (const [place, named] of wrong) {
   console.error(`${place} names version ${named}; package.json has ${version}`);
 }
 const listed = new Set(
-  [...readFileSync(rockspec, "utf8").matchAll(/= "lib\/(\S+)\.lua"/g)].map(([, path]) => path),
+  [...readFileSync(rockspec, "utf8").matchAll(/= "lib\/(\S+)\.lua"/g)].map(([, path]) => path!),
 );
 const modules = readdirSync("lua-src", { recursive: true, encoding: "utf8" })
   .filter((file) => file.startsWith("resty/") && file.endsWith(".ts"))
