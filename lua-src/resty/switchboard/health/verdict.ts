@@ -179,6 +179,7 @@ function declare_ill(state: NgxSharedDict, identity: string, detail: string, now
     return false;
   }
   state.set(OUT + identity, string.format("%.3f %s %s", now + ILL_FOR, CHECK_FAILED, detail), ILL_FOR);
+  keep(state, LIST, MOST_LISTED, identity, ILL_FOR);
   state.delete(TRIED + identity);
   return before?.reason !== CHECK_FAILED;
 }

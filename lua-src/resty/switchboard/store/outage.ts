@@ -28,6 +28,10 @@ const TELLING: Partial<Record<Cause, true>> = {
  */
 function note_answer(state: NgxSharedDict, answers: boolean, err: string | undefined): void {
   if (answers) {
+    if (down_since(state) !== undefined) {
+      // What routes met with during the outage is over too.
+      state.delete(TROUBLE);
+    }
     state.delete(DOWN_SINCE);
     state.delete(DOWN_BECAUSE);
   } else {
