@@ -112,6 +112,15 @@ function answer(reply: unknown): Value {
   return typeof reply === "number" || typeof reply === "string" ? reply : null;
 }
 
+/** @param option that names the file */
+function fileOf(path: string, option: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (err) {
+    throw new CannotCheck(`could not read the file that ${option} names: ${(err as Error).message}`);
+  }
+}
+
 /** @param host that its certificate must name; undefined: not known before a sentinel says it */
 function tlsOf(secure: Secure, host: string | undefined): NonNullable<RedisOptions["tls"]> {
   const name = secure.name ?? host;
@@ -119,9 +128,9 @@ function tlsOf(secure: Secure, host: string | undefined): NonNullable<RedisOptio
     // RFC 6066: an address is no server name.
     ...(name !== undefined && isIP(name) === 0 ? { servername: name } : {}),
     rejectUnauthorized: secure.verify,
-    ...(secure.authority === undefined ? {} : { ca: readFileSync(secure.authority) }),
-    ...(secure.cert === undefined ? {} : { cert: readFileSync(secure.cert) }),
-    ...(secure.key === undefined ? {} : { key: readFileSync(secure.key) }),
+    ...(secure.authority === undefined ? {} : { ca: fileOf(secure.authority, "--tls-ca") }),
+    ...(secure.cert === undefined ? {} : { cert: fileOf(secure.cert, "redis_tls_cert") }),
+    ...(secure.key === undefined ? {} : { key: fileOf(secure.key, "redis_tls_key") }),
   };
 }
 
@@ -172,13 +181,7 @@ function optionsOf(target: Target, way: RedisOptions, timeout: number): RedisOpt
 
 function readWays(target: Target, secure: Secure, sentinel: SentinelUser): RedisOptions[] {
   const servers = target.master === undefined && target.path === undefined ? target.servers : [undefined];
-  try {
-    return servers.map((server) => wayTo(target, server, secure, sentinel));
-  } catch (err) {
-    throw new CannotCheck(
-      `could not read a file that --tls-ca, redis_tls_cert or redis_tls_key names: ${(err as Error).message}`,
-    );
-  }
+  return servers.map((server) => wayTo(target, server, secure, sentinel));
 }
 
 /**
