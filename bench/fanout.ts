@@ -9,8 +9,8 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { play } from "./part.ts";
 import { record } from "./results.ts";
-import { openStage } from "./stage.ts";
 
 const CHANGES = Number(process.env.CHANGES ?? 8000);
 const LISTENERS = Number(process.env.LISTENERS ?? 100);
@@ -99,59 +99,46 @@ async function costOf(redis: Redis, work: () => Promise<void>): Promise<Spent> {
   return { cpu: (after.cpu - before.cpu) / CHANGES, bytes: (after.bytes - before.bytes) / CHANGES };
 }
 
-async function main(): Promise<void> {
-  const stage = await openStage();
-  try {
-    await stage.exec("redis-cli config set protected-mode no");
-    const redis = new Redis({ host: stage.address });
-    await Promise.all(
-      Array.from({ length: HOSTS }, async (_, i) => redis.sadd(`backends:${host(i)}`, ...MEMBERS)),
-    );
-    const wrote = [await costOf(redis, async () => change(redis, 1))];
-    wrote.push(await costOf(redis, async () => change(redis, TOGETHER)));
-    const reads = [await costOf(redis, async () => read(redis, 1))];
-    reads.push(await costOf(redis, async () => read(redis, TOGETHER)));
-    const sockets: Socket[] = [];
-    for (let i = 0; i < LISTENERS; i += 1) {
-      sockets.push(await listen(stage.address));
-    }
-    const told = [await costOf(redis, async () => change(redis, 1))];
-    told.push(await costOf(redis, async () => change(redis, TOGETHER)));
-    const memory = await redis.info("memory");
-    for (const socket of sockets) {
-      socket.destroy();
-    }
-    const of = (spent: Spent[], n: number, what: keyof Spent): number => Number(spent[n]![what].toFixed(2));
-    const listener = (n: number, what: keyof Spent): number =>
-      Number(((told[n]![what] - wrote[n]![what]) / LISTENERS).toFixed(2));
-    const figures = {
-      listeners: LISTENERS,
-      together: TOGETHER,
-      redis_us_per_change: of(wrote, 0, "cpu"),
-      redis_us_per_change_together: of(wrote, 1, "cpu"),
-      redis_us_per_change_and_listener: listener(0, "cpu"),
-      redis_us_per_change_and_listener_together: listener(1, "cpu"),
-      bytes_per_change_and_listener: listener(0, "bytes"),
-      bytes_per_change_and_listener_together: listener(1, "bytes"),
-      redis_us_per_read: of(reads, 0, "cpu"),
-      redis_us_per_read_together: of(reads, 1, "cpu"),
-      bytes_per_read: of(reads, 0, "bytes"),
-      redis_bytes_per_client: Math.round(
-        Number(/^mem_clients_normal:(\d+)/m.exec(memory)?.[1]) / (LISTENERS + 1),
-      ),
-    };
-    redis.disconnect();
-    record("fanout", stage.image, { fanout: figures });
-    console.log(JSON.stringify(figures, undefined, 2));
-    console.log("added to bench/results.json");
-  } finally {
-    await stage.close();
+await play("what nodes cost Redis", async (stage) => {
+  await stage.exec("redis-cli config set protected-mode no");
+  const redis = new Redis({ host: stage.address });
+  await Promise.all(
+    Array.from({ length: HOSTS }, async (_, i) => redis.sadd(`backends:${host(i)}`, ...MEMBERS)),
+  );
+  const wrote = [await costOf(redis, async () => change(redis, 1))];
+  wrote.push(await costOf(redis, async () => change(redis, TOGETHER)));
+  const reads = [await costOf(redis, async () => read(redis, 1))];
+  reads.push(await costOf(redis, async () => read(redis, TOGETHER)));
+  const sockets: Socket[] = [];
+  for (let i = 0; i < LISTENERS; i += 1) {
+    sockets.push(await listen(stage.address));
   }
-}
-
-try {
-  await main();
-} catch (failure) {
-  console.error(`bench/fanout.ts: no figures: ${(failure as Error).message}`);
-  process.exitCode = 1;
-}
+  const told = [await costOf(redis, async () => change(redis, 1))];
+  told.push(await costOf(redis, async () => change(redis, TOGETHER)));
+  const memory = await redis.info("memory");
+  for (const socket of sockets) {
+    socket.destroy();
+  }
+  const of = (spent: Spent[], n: number, what: keyof Spent): number => Number(spent[n]![what].toFixed(2));
+  const listener = (n: number, what: keyof Spent): number =>
+    Number(((told[n]![what] - wrote[n]![what]) / LISTENERS).toFixed(2));
+  const figures = {
+    listeners: LISTENERS,
+    together: TOGETHER,
+    redis_us_per_change: of(wrote, 0, "cpu"),
+    redis_us_per_change_together: of(wrote, 1, "cpu"),
+    redis_us_per_change_and_listener: listener(0, "cpu"),
+    redis_us_per_change_and_listener_together: listener(1, "cpu"),
+    bytes_per_change_and_listener: listener(0, "bytes"),
+    bytes_per_change_and_listener_together: listener(1, "bytes"),
+    redis_us_per_read: of(reads, 0, "cpu"),
+    redis_us_per_read_together: of(reads, 1, "cpu"),
+    bytes_per_read: of(reads, 0, "bytes"),
+    redis_bytes_per_client: Math.round(
+      Number(/^mem_clients_normal:(\d+)/m.exec(memory)?.[1]) / (LISTENERS + 1),
+    ),
+  };
+  redis.disconnect();
+  record("fanout", stage.image, { fanout: figures });
+  console.log(JSON.stringify(figures, undefined, 2));
+});

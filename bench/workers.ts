@@ -10,8 +10,9 @@
 import { Agent, get, type IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { play } from "./part.ts";
 import { record } from "./results.ts";
-import { eventually, openStage, type Stage } from "./stage.ts";
+import { eventually, type Stage } from "./stage.ts";
 
 const SECONDS = Number(process.env.SECONDS ?? 10);
 const CHANGES = Number(process.env.CHANGES ?? 1000);
@@ -310,41 +311,28 @@ function rounded<T extends object>(figures: T): T {
   ) as T;
 }
 
-async function main(): Promise<void> {
-  const stage = await openStage();
-  try {
-    await stage.exec(
-      "cp /switchboard/bench/conf/load.lua /tmp/bench/ && redis-cli config set protected-mode no",
-    );
-    const redis = new Redis({ host: stage.address });
-    await Promise.all(
-      Array.from({ length: HOSTS }, async (_, i) => redis.sadd(`backends:${host(i)}`, ...MEMBERS)),
-    );
-    const operations: Record<number, Figures> = {};
-    for (const workers of COUNTS) {
-      operations[workers] = await count(stage, redis, workers);
-    }
-    const most = Math.max(...COUNTS);
-    await start(stage, most);
-    const { body } = await ask(stage, host(0), new Agent(), "/operations/time");
-    const figures = {
-      nanoseconds_of_a_look: Math.round(Number(body)),
-      dict_operations: rounded(operations),
-      spread_while_instances_come_and_go: rounded({ max_min: await spread(stage, redis) }).max_min,
-      reload_of_16_workers: rounded(await reload(stage, most)),
-    };
-    redis.disconnect();
-    record("workers", stage.image, { many_workers: figures });
-    console.log(JSON.stringify(figures, undefined, 2));
-    console.log("added to bench/results.json");
-  } finally {
-    await stage.close();
+await play("many workers", async (stage) => {
+  await stage.exec(
+    "cp /switchboard/bench/conf/load.lua /tmp/bench/ && redis-cli config set protected-mode no",
+  );
+  const redis = new Redis({ host: stage.address });
+  await Promise.all(
+    Array.from({ length: HOSTS }, async (_, i) => redis.sadd(`backends:${host(i)}`, ...MEMBERS)),
+  );
+  const operations: Record<number, Figures> = {};
+  for (const workers of COUNTS) {
+    operations[workers] = await count(stage, redis, workers);
   }
-}
-
-try {
-  await main();
-} catch (failure) {
-  console.error(`bench/workers.ts: no figures: ${(failure as Error).message}`);
-  process.exitCode = 1;
-}
+  const most = Math.max(...COUNTS);
+  await start(stage, most);
+  const { body } = await ask(stage, host(0), new Agent(), "/operations/time");
+  const figures = {
+    nanoseconds_of_a_look: Math.round(Number(body)),
+    dict_operations: rounded(operations),
+    spread_while_instances_come_and_go: rounded({ max_min: await spread(stage, redis) }).max_min,
+    reload_of_16_workers: rounded(await reload(stage, most)),
+  };
+  redis.disconnect();
+  record("workers", stage.image, { many_workers: figures });
+  console.log(JSON.stringify(figures, undefined, 2));
+});
