@@ -56,6 +56,11 @@ const KEPT = 0.95;
 const BUSY = 0.5;
 /** Of the time in which the proxy wanted to run, how much it may have waited for its core. */
 const MOST_WAITED = 0.1;
+/**
+ * Nanoseconds that it may wait each time, however often: a virtual core that slept takes some 20 us to wake up, which the
+ * kernel counts as waiting. A rival on the core keeps the proxy waiting for milliseconds.
+ */
+const WAKING_NS = 200_000;
 const MOST_STOLEN = 0.05;
 /** Connections of wrk, whose last requests may fall on either side. */
 const CONNECTIONS = 64;
@@ -66,6 +71,8 @@ interface Counted {
   /** Nanoseconds of the proxy on its core, and waiting for it. */
   ran: number;
   waited: number;
+  /** Times that it got its core. */
+  turns: number;
   /** Jiffies of that core that the hypervisor gave to somebody else. */
   stolen: number;
   /** Connections that were accepted in the container. */
@@ -76,10 +83,11 @@ interface Counted {
 }
 
 function difference(before: number[], after: number[]): Counted {
-  const [ran, waited, stolen, opened, accepts, requests] = after.map((value, i) => value - before[i]!);
+  const [ran, waited, turns, stolen, opened, accepts, requests] = after.map((value, i) => value - before[i]!);
   return {
     ran: ran!,
     waited: waited!,
+    turns: turns!,
     stolen: stolen!,
     opened: opened!,
     accepts: accepts!,
@@ -123,17 +131,27 @@ function wrongAnswers(
   ].filter((doubt) => doubt !== "");
 }
 
-/** @returns what is wrong with the time that the proxy ran, and waited for its core; empty: nothing */
-export function waitedTooLong(ran: number, waited: number): string {
+/**
+ * What is wrong with the time that a proxy had its core.
+ *
+ * @param ran nanoseconds on its core
+ * @param waited nanoseconds of waiting for it
+ * @param turns times that it got its core
+ * @returns empty: nothing
+ */
+export function waitedTooLong(ran: number, waited: number, turns: number): string {
   const share = waited / Math.max(1, ran + waited);
-  return share > MOST_WAITED ? `the proxy waited ${percent(share)} of its time for its core` : "";
+  const each = waited / Math.max(1, turns);
+  return share > MOST_WAITED && each > WAKING_NS
+    ? `the proxy waited ${percent(share)} of its time for its core, ${(each / 1e6).toFixed(1)} ms each time`
+    : "";
 }
 
 /** Why the machine did not give the proxy what it needed. */
 function starvation(sample: Sample, counted: Counted, seconds: number, expected: Expected): string[] {
   const stolen = counted.stolen / TICKS / seconds;
   return [
-    waitedTooLong(counted.ran, counted.waited),
+    waitedTooLong(counted.ran, counted.waited, counted.turns),
     stolen > MOST_STOLEN ? `the hypervisor took ${percent(stolen)} of the core` : "",
     expected.paced !== true && sample.busy < BUSY
       ? `the proxy was kept busy for ${percent(sample.busy)} of the time only`

@@ -41,14 +41,15 @@ interface Sample {
 interface Spent {
   ran: number;
   waited: number;
+  turns: number;
   /** kB. */
   resident: number;
 }
 
 async function spentBy(stage: Stage, pid: number): Promise<Spent> {
   const text = await stage.exec(`cat /proc/${pid}/schedstat; grep VmRSS /proc/${pid}/status`);
-  const [ran, waited, , resident] = text.match(/\d+/g)!.map(Number);
-  return { ran: ran!, waited: waited!, resident: resident! };
+  const [ran, waited, turns, resident] = text.match(/\d+/g)!.map(Number);
+  return { ran: ran!, waited: waited!, turns: turns!, resident: resident! };
 }
 
 async function open(url: string): Promise<WebSocket> {
@@ -107,7 +108,11 @@ async function measure(stage: Stage, which: Proxy): Promise<Sample> {
     const resting = performance.now() - rests;
     const times = (await Promise.race([talk(sockets), broken])).sort((a, b) => a - b);
     const talked = await spentBy(stage, pid);
-    const starved = waitedTooLong(talked.ran - before.ran, talked.waited - before.waited);
+    const starved = waitedTooLong(
+      talked.ran - before.ran,
+      talked.waited - before.waited,
+      talked.turns - before.turns,
+    );
     if (starved !== "") {
       throw new Starved(`the machine is starved: ${starved}`);
     }

@@ -8,11 +8,11 @@ pid=$1 port=$2 warm=$3 seconds=$4
 others=1-$(($(nproc) - 1))
 
 count() {
-  read -r ran waited _ <"/proc/$pid/schedstat"
+  read -r ran waited turns <"/proc/$pid/schedstat"
   stolen=$(awk '$1 == "cpu0" { print $9 }' /proc/stat)
   opened=$(awk '/^Tcp: [0-9]/ { print $7 }' /proc/net/snmp)
   apps=$(curl -s http://127.0.0.1:9001/status | awk 'NR == 3 { print $1, $3 }')
-  echo "COUNTED $ran $waited $stolen $opened $apps"
+  echo "COUNTED $ran $waited $turns $stolen $opened $apps"
 }
 
 load() {
