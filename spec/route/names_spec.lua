@@ -181,6 +181,14 @@ describe("the list of names", function()
     assert.equal(0, names.count(shared))
   end)
 
+  it("has a route once that two workers have read at the same time, however many came between", function()
+    assert(dict.write_route(dicts, "a.example", stored()))
+    for i = 1, 100 do assert(dict.write_route(dicts, ("r%d.example"):format(i), stored())) end
+    assert(dict.write_route(dicts, "a.example", stored("\2")))
+    assert.equal(101, names.count(shared))
+    assert.equal(101, #all())
+  end)
+
   it("gives a route that was lost from it a place again", function()
     assert(dict.write_route(dicts, "a.example", stored()))
     local old = dict.read_route(dicts, "a.example")

@@ -163,7 +163,8 @@ function write_route(
   name: string,
   stored: Stored,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  const known = stored.page ?? 0;
+  // Another worker may have learnt of it while this one read it from Redis: its name must not stand in two places.
+  const known = stored.page ?? read_route(dicts, name)?.page ?? 0;
   const page = known > 0 ? known : add(dicts.names, name);
   const [ok, err] = put_route(dicts, name, stored, page);
   if (ok !== undefined && page > 0 && !has(dicts.names, page, name)) {
