@@ -113,7 +113,9 @@ export const SCENARIOS: Scenario[] = [
 ];
 
 const WANTED = process.env.SCENARIOS?.split(",");
-const CHOSEN = SCENARIOS.filter(({ name }) => WANTED?.includes(name) ?? (!QUICK || QUICK_ONES.includes(name)));
+const CHOSEN = SCENARIOS.filter(
+  ({ name }) => WANTED?.includes(name) ?? (!QUICK || QUICK_ONES.includes(name)),
+);
 /** Hosts that have keys in Redis: all that are asked for, and all of HAProxy's map. */
 const REGISTERED = Math.max(MANY, ...CHOSEN.map(({ load }) => Number(load.HOSTS ?? 1)));
 

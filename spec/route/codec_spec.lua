@@ -127,4 +127,12 @@ describe("a route in the shared dict", function()
       assert.same(route, round_trip(route))
     end
   end)
+
+  it("tells whether it is likely plain, and its kind, without being decoded", function()
+    local one = { tls = false, host = "10.0.0.5", port = 1, weight = 1, drain = false, ["until"] = 1700000000 }
+    assert.equal("set", codec.kind_if_plain(text_of(record({ one }))))
+    assert.equal("zset", codec.kind_if_plain(text_of(record({ one }, "zset"))))
+    assert.is_nil(codec.kind_if_plain(text_of(record({ one }, "set", { tries = 2 }))))
+    assert.is_nil(codec.kind_if_plain(text_of({ paths_only = true, paths = { "/api" }, instances = {}, options = {}, problems = {} })))
+  end)
 end)

@@ -35,6 +35,8 @@ describe("what Redis sends", function()
     { "*0\r\n", {} },
     { "-ERR no\r\n", { false, "ERR no" } },
     { "*3\r\n$1\r\na\r\n:7\r\n-WRONGTYPE x\r\n", { "a", 7, { false, "WRONGTYPE x" } } },
+    { "*3\r\n$12\r\nhello, world\r\n$0\r\n\r\n$04\r\nfour\r\n", { "hello, world", "", "four" } },
+    { "*2\r\n$99\r\n" .. ("x"):rep(99) .. "\r\n$100\r\n" .. ("y"):rep(100) .. "\r\n", { ("x"):rep(99), ("y"):rep(100) } },
     { "*2\r\n*1\r\n+a\r\n*1\r\n$-1\r\n", { { "a" }, { ngx.null } } },
   }
   for _, case in ipairs(good) do
@@ -57,9 +59,19 @@ describe("what Redis sends", function()
     assert.is_true(wires.is_drained(wire))
   end)
 
+  it("to each command of a transaction is passed over, where it has come", function()
+    local wire = wires.create(socket_of({ "+QUEUED\r\n+QUEUED\r\n-ERR no\r\n" }))
+    wires.expect(wire, ngx.now() + 1, 1000)
+    assert.is_false(wires.skip_queued(wire))
+    assert.equal("QUEUED", (wires.read(wire)))
+    assert.is_true(wires.skip_queued(wire))
+    assert.is_false(wires.skip_queued(wire))
+    assert.same({ false, "ERR no" }, (wires.read(wire)))
+  end)
+
   local bad = {
     "HTTP/1.1 400 Bad Request\r\n", "\21\3\3", "\r\n", "$\r\n", "$x\r\n", "$1.5\r\n", "$-2\r\n", "$nan\r\n", "*inf\r\n", "*x\r\n", ":\r\n", ":x\r\n",
-    "$2\r\nabcd", "$0\r\nab", ("*1\r\n"):rep(9) .. "+a\r\n", "+" .. ("x"):rep(20000),
+    "$2\r\nabcd", "*1\r\n$2\r\nabcd", "*1\r\n$2\rxab\r\n", "*1\r\n$12\rxab\r\n", "*1\r\n$x\r\nab\r\n", "*1\r\n$1x\r\na\r\n", "$0\r\nab", ("*1\r\n"):rep(9) .. "+a\r\n", "+" .. ("x"):rep(20000),
   }
   for _, bytes in ipairs(bad) do
     it(("%q is no RESP"):format(bytes:sub(1, 30)), function()

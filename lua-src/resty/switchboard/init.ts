@@ -189,8 +189,9 @@ function start(): void {
       look_at_redis(active);
     }
   });
-  const { dicts, loader } = active.lookup;
-  oversee(create_overseer(create_watch(active.config, dicts, loader)));
+  const { lookup } = active;
+  const watch = create_watch(active.config, lookup.dicts, lookup.loader);
+  oversee(create_overseer(watch, () => lookup.hits + lookup.misses));
   if (ngx.worker.id() === 0) {
     ngx.timer.at(0, (premature) => {
       if (!premature) {

@@ -8,16 +8,16 @@
 import { transaction } from "../store/redis";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
-import { load_many, MOST_AT_ONCE } from "./bulk";
+import { load_many } from "./bulk";
 import { Loader } from "./loader";
+import { batch_of, begin, finish, Pace, rest } from "./pace";
 import { walk } from "./walk";
 
-/** Keys that Redis is asked to look at in one step of a SCAN. */
-const SCAN_COUNT = 200;
+/** Batches for which a step of a SCAN looks for keys; where few of them are ours it looks at more. */
+const BATCHES = 4;
+const MOST_SCANNED = 1024;
 /** Seconds that one name may take. */
 const PATIENCE = 2;
-/** Seconds between two batches. */
-const BREATH = 0.001;
 const AT = 64;
 
 export interface Tally {
@@ -27,7 +27,7 @@ export interface Tally {
   failed: string | undefined;
 }
 
-/** Reads names together, and lets others run before the next. Yields. */
+/** Reads names together. Yields. */
 function read_batch(loader: Loader, batch: string[], tally: Tally): void {
   for (const { name, loaded, err } of load_many(loader, batch, PATIENCE)) {
     if (loaded === undefined) {
@@ -39,22 +39,24 @@ function read_batch(loader: Loader, batch: string[], tally: Tally): void {
       }
     }
   }
-  ngx.sleep(BREATH);
 }
 
-/**
- * Reads every known name again that was not read in this epoch. Yields.
- *
- * @param goes_on false once the worker that does this may no longer
- */
-function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boolean): Tally {
-  const { dicts } = loader;
+function begin_batch(pace: Pace, batch: string[], tally: Tally): void {
+  if (batch.length > 0) {
+    begin(pace, read_batch, pace.loader, batch, tally);
+  }
+}
+
+/** Reads every known name again that was not read in this epoch. Yields. */
+function check_all(pace: Pace, epoch: number): Tally {
+  const { dicts } = pace.loader;
   const tally: Tally = { known: 0, gone: 0, failed: undefined };
   let batch: string[] = [];
   const read = (): boolean => {
-    read_batch(loader, batch, tally);
+    const some = batch;
     batch = [];
-    if (!goes_on() || epoch_of(dicts.state) !== epoch) {
+    begin_batch(pace, some, tally);
+    if (!pace.goes_on() || epoch_of(dicts.state) !== epoch) {
       tally.failed = "overtaken";
     }
     return tally.failed === undefined;
@@ -65,17 +67,17 @@ function check_all(loader: Loader, epoch: number, goes_on: (this: void) => boole
       return true;
     }
     batch.push(name);
-    return batch.length < MOST_AT_ONCE || read();
+    return batch.length < batch_of(pace) || read();
   });
   if (tally.failed === undefined) {
-    read_batch(loader, batch, tally);
+    begin_batch(pace, batch, tally);
   }
+  finish(pace);
   return tally;
 }
 
-/** The names behind some keys that are not in the dict yet. */
-function unread(loader: Loader, keys: string[]): string[] {
-  const found: string[] = [];
+/** Adds the names behind some keys that are not in the dict yet. */
+function add_unread(loader: Loader, keys: string[], found: string[]): void {
   const seen = new LuaSet<string>();
   for (const key of keys) {
     for (const name of names_of_key(loader.layouts, key)) {
@@ -88,19 +90,66 @@ function unread(loader: Loader, keys: string[]): string[] {
       }
     }
   }
-  return found;
 }
 
-function read_names(loader: Loader, found: string[], tally: Tally): void {
+/** Reads what was found, but for a rest that makes no batch. @returns the rest */
+function read_names(pace: Pace, found: string[], tally: Tally): string[] {
   let batch: string[] = [];
   for (const name of found) {
     batch.push(name);
-    if (batch.length >= MOST_AT_ONCE) {
-      read_batch(loader, batch, tally);
+    if (batch.length >= batch_of(pace)) {
+      begin_batch(pace, batch, tally);
       batch = [];
     }
   }
-  read_batch(loader, batch, tally);
+  return batch;
+}
+
+/** One step of a SCAN. @returns the keys and where to go on; or nil and why there are none */
+function scan(
+  loader: Loader,
+  prefix: string,
+  cursor: string,
+  most: number,
+): LuaMultiReturn<[string[], string] | [undefined, string]> {
+  const [literal] = string.gsub(prefix, "([%[%]*?\\])", "\\%1");
+  const [replies, err] = transaction(
+    loader.config,
+    [["SCAN", cursor, "MATCH", `${literal}*`, "COUNT", most]],
+    loader.config.redis_timeout,
+  );
+  if (replies === undefined) {
+    return $multi(undefined, err);
+  }
+  const step = replies[0] as unknown as [string | false, string[]];
+  if (step[0] === false) {
+    return $multi(undefined, tostring(step[1]));
+  }
+  return $multi(step[1], step[0]);
+}
+
+/** Reads all routes whose keys begin in one way. @returns why it could not be done */
+function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): string | undefined {
+  const { loader } = pace;
+  let cursor = "0";
+  let most = batch_of(pace) * BATCHES;
+  let found: string[] = [];
+  do {
+    const [keys, next] = scan(loader, prefix, cursor, most);
+    if (keys === undefined) {
+      return next;
+    }
+    cursor = next;
+    most = keys.length < most / BATCHES ? math.min(most * 2, MOST_SCANNED) : batch_of(pace) * BATCHES;
+    add_unread(loader, keys, found);
+    rest(pace);
+    found = read_names(pace, found, tally);
+    if (!pace.goes_on() || epoch_of(loader.dicts.state) !== epoch) {
+      return "overtaken";
+    }
+  } while (cursor !== "0" && tally.failed === undefined);
+  begin_batch(pace, found, tally);
+  return undefined;
 }
 
 /**
@@ -109,36 +158,18 @@ function read_names(loader: Loader, found: string[], tally: Tally): void {
  *
  * @returns nil, or why it could not be done
  */
-function read_everything(
-  loader: Loader,
-  epoch: number,
-  goes_on: (this: void) => boolean,
-): string | undefined {
+function read_everything(pace: Pace, epoch: number): string | undefined {
+  const { loader } = pace;
   const tally: Tally = { known: 0, gone: 0, failed: undefined };
   const { state } = loader.dicts;
   const before = evictions(state);
   for (const prefix of prefixes_of(loader.layouts, [])) {
-    const [literal] = string.gsub(prefix, "([%[%]*?\\])", "\\%1");
-    let cursor = "0";
-    do {
-      const [replies, err] = transaction(
-        loader.config,
-        [["SCAN", cursor, "MATCH", `${literal}*`, "COUNT", SCAN_COUNT]],
-        loader.config.redis_timeout,
-      );
-      const step = replies !== undefined ? (replies[0] as unknown as [string | false, string[]]) : undefined;
-      if (step === undefined || step[0] === false) {
-        return step !== undefined ? tostring(step[1]) : err;
-      }
-      cursor = tostring(step[0]);
-      read_names(loader, unread(loader, step[1]), tally);
-      if (!goes_on() || epoch_of(state) !== epoch) {
-        return "overtaken";
-      }
-    } while (cursor !== "0" && tally.failed === undefined);
-  }
-  if (tally.failed !== undefined) {
-    return tally.failed;
+    const err = read_prefix(pace, epoch, prefix, tally);
+    finish(pace);
+    const failed = err ?? tally.failed;
+    if (failed !== undefined) {
+      return failed;
+    }
   }
   if (evictions(state) !== before) {
     return "switchboard_routes has no room for all routes: make its lua_shared_dict larger";

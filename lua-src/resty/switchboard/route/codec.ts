@@ -118,6 +118,17 @@ function has_lives(text: string): boolean {
   return string.byte(text) === LIVES;
 }
 
+function kind_of(first: number): Kind | undefined {
+  const kind = first % PATHS_ONLY;
+  return kind === ZSET ? "zset" : kind === SET ? "set" : undefined;
+}
+
+/** The kind of set of a route that has no options, so is likely nothing but plain instances; undefined: another one. */
+function kind_if_plain(text: string): Kind | undefined {
+  const first = string.byte(text, start_of(text));
+  return first < PATHS_ONLY ? kind_of(first) : undefined;
+}
+
 /** The options, in words, and where the instances begin. */
 function options_of(text: string): LuaMultiReturn<[string, number]> {
   const start = start_of(text);
@@ -184,9 +195,8 @@ function decode(text: string): RouteRecord {
   const [lives] = split(text);
   const [options, from] = options_of(text);
   const first = string.byte(text, start_of(text));
-  const kind = first % PATHS_ONLY;
   const record: RouteRecord = {
-    kind: kind === ZSET ? "zset" : kind === SET ? "set" : undefined,
+    kind: kind_of(first),
     paths_only: first % OPTIONS >= PATHS_ONLY,
     instances: [],
     options: {},
@@ -202,4 +212,16 @@ function decode(text: string): RouteRecord {
   return record;
 }
 
-export { decode, encode, encode_lives, encode_plain, has_lives, has_members, join, may_have, part_of, split };
+export {
+  decode,
+  encode,
+  encode_lives,
+  encode_plain,
+  has_lives,
+  has_members,
+  join,
+  kind_if_plain,
+  may_have,
+  part_of,
+  split,
+};

@@ -6,64 +6,24 @@
 
 import { note_event } from "../observe/events";
 import { check_of } from "../schema/check";
-import { Kind, part_of, RouteRecord } from "../schema/record";
-import { believes_losses, epoch_of, is_complete, note_incomplete } from "../store/trust";
-import { LONGEST_FRESH } from "./age";
+import { Kind, part_of } from "../schema/record";
+import { believes_losses, epoch_of } from "../store/trust";
 import { publish, revise } from "./changes";
-import { decode, encode, encode_lives, has_members, join, split } from "./codec";
+import { decode, encode, encode_lives, has_members } from "./codec";
 import * as dict from "./dict";
 import { Stored } from "./dict";
 import { hear_marks } from "./heard_marks";
 import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";
-import { shortens } from "./lives";
 import { Loaded, Loader } from "./loader";
 import { keep_problems } from "./problems";
 import { Answer, read_route, Source } from "./read";
+import { Began, has_others, is_pattern, is_pool, remember, Said, save } from "./remember";
 import { resolve_instances } from "./resolve";
-import { enlist } from "./roster";
 
-const STAR = 42;
-const AT = 64;
 /** Seconds by which a timer may be early. */
 const A_MOMENT = 0.002;
 const CHANGED = "it changed while it was read";
-
-function save(loader: Loader, name: string, stored: Stored): void {
-  const [ok, err] = dict.write_route(loader.dicts, name, stored);
-  if (ok === undefined || err !== undefined) {
-    // Another route may have been evicted for it.
-    note_incomplete(loader.dicts.state);
-    loader.report(name, { key: name, value: "", reason: err! });
-  }
-}
-
-/** What was noted before Redis was asked. */
-export interface Began {
-  now: number;
-  epoch: number;
-  /** Of the name's own keys. */
-  stamp: number;
-  /** Of the host and the patterns that may have it. */
-  match_stamp: number;
-  candidates: string[];
-  old: Stored | undefined;
-  /** The same, decoded. */
-  last: RouteRecord | undefined;
-}
-
-function is_pattern(name: string): boolean {
-  return string.byte(name) === STAR;
-}
-
-/** Whether it depends on this name to whom other names belong. */
-function has_others(loader: Loader, name: string): boolean {
-  return is_pattern(name) || (loader.with_ports && !is_pool(name));
-}
-
-function is_pool(name: string): boolean {
-  return string.byte(name) === AT;
-}
 
 function begin(loader: Loader, name: string): Began {
   const state = loader.dicts.state;
@@ -190,60 +150,6 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
   return { stored: undefined, pattern, missing: !was_under_marks(began) };
 }
 
-function remember(
-  loader: Loader,
-  name: string,
-  began: Began,
-  record: RouteRecord,
-  pool_stamp: number,
-  resolve_again: number,
-): Loaded {
-  const { state } = loader.dicts;
-  const old = began.old;
-  const [old_lives, old_body] = split(old?.text ?? "");
-  const body = encode(record);
-  const lives = encode_lives(record);
-  const stored: Stored = {
-    loaded: began.now,
-    fresh: math.min(LONGEST_FRESH, resolve_again),
-    held: false,
-    epoch: began.epoch,
-    stamp: began.stamp + pool_stamp,
-    page: old?.page,
-    text: join(lives, body),
-  };
-  save(loader, name, stored);
-  if (check_of(record.options.policy)?.always === true) {
-    enlist(loader.dicts.names, name);
-  }
-  if (old === undefined || old_body !== body) {
-    revise(state);
-  }
-  const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
-  if (was_matched) {
-    dict.delete_match(loader.dicts, name);
-  }
-  if (record.under !== undefined) {
-    // Nothing has changed but marks.
-  } else if (old !== undefined && old_body !== body) {
-    note_event("route_changed", name, `${record.instances.length} instances`);
-  } else if (old === undefined && (was_matched || is_complete(state))) {
-    note_event("route_added", name, `${record.instances.length} instances`);
-  }
-  const leads = has_others(loader, name) || is_pool(name);
-  if (old === undefined && has_others(loader, name)) {
-    bump_pattern(state, name);
-  }
-  if (
-    was_matched ||
-    (old === undefined && leads) ||
-    (old !== undefined && (old_body !== body || shortens(old_lives, lives)))
-  ) {
-    publish(state, name);
-  }
-  return { stored, pattern: "", missing: false };
-}
-
 /** Whether the name's keys, or what decides to whom it belongs, have changed since. */
 function is_outdated(loader: Loader, name: string, began: Began): boolean {
   return match_stamp(loader.dicts.state, name, began.candidates) !== began.match_stamp;
@@ -295,7 +201,16 @@ function conclude(
   }
   keep_problems(loader.dicts, name, began.now, record.problems);
   hear_marks(loader.config, record, began.last);
-  return $multi(remember(loader, name, began, record, answer.pool_stamp, resolve_again), undefined);
+  const said: Said = {
+    body: encode(record),
+    lives: encode_lives(record),
+    count: record.instances.length,
+    pool_stamp: answer.pool_stamp,
+    resolve_again,
+    is_checked: check_of(record.options.policy)?.always === true,
+    under: record.under !== undefined,
+  };
+  return $multi(remember(loader, name, began, said), undefined);
 }
 
-export { begin, CHANGED, conclude, has_others, kind_of, patterns_to_ask, source_of };
+export { begin, CHANGED, conclude, kind_of, patterns_to_ask, source_of };

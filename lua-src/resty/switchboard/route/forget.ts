@@ -3,7 +3,7 @@
 import { note_event } from "../observe/events";
 import { note_incomplete } from "../store/trust";
 import { publish } from "./changes";
-import { has_others } from "./conclude";
+import { has_others } from "./remember";
 import { delete_match, delete_route, read_route } from "./dict";
 import { bump_pattern } from "./fence";
 import { load, Loader } from "./loader";

@@ -7,7 +7,7 @@
 
 import { Config } from "../config";
 import { has_ports, Layout } from "../schema/layout";
-import { Problem } from "../schema/record";
+import { Kind, Problem } from "../schema/record";
 import { note_trouble } from "../store/outage";
 import { Dicts, Stored } from "./dict";
 import { begin, CHANGED, conclude, kind_of, patterns_to_ask, source_of } from "./conclude";
@@ -35,6 +35,10 @@ export interface Loader {
   with_ports: boolean;
   dicts: Dicts;
   flights: Flights<Loaded>;
+  /** The kind of set that was found last where many names are read: the next name's is likely the same. */
+  usual: Kind;
+  /** Batches of new names that are still to be read in full: of the last ones most were not plain. */
+  in_full: number;
   /** Hears of every value that was skipped. */
   report: (this: void, name: string, problem: Problem) => void;
   /** Asks for a load of the name in so many seconds. */
@@ -112,6 +116,8 @@ function create(
     with_ports: has_ports(config.schema) || has_ports(config.server_schemas),
     dicts,
     flights: create_flights(),
+    usual: "set",
+    in_full: 0,
     report,
     again,
   };

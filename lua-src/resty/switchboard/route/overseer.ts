@@ -13,6 +13,7 @@ import { check_all, read_everything } from "./check";
 import { create as create_keeper, Keeper, tick as tick_snapshot } from "./snapshot_keeper";
 import { note_asked } from "./roster";
 import { create as create_rounds, Rounds, tick as tick_rounds } from "./rounds";
+import { create as create_pace } from "./pace";
 import { checked_epoch, Held, held, hold, is_let_go, is_mass, note_checked, release } from "./guard";
 import { tick as tick_watch, Watch } from "./watch";
 
@@ -37,6 +38,8 @@ export interface Overseer {
   /** Whether this worker may go on: it holds the lease, and does not exit. */
   may: (this: void) => boolean;
   reclaim: Reclaim;
+  /** A number that changes with every request of this worker. */
+  served: (this: void) => number;
   /** A check runs in this worker. */
   busy: boolean;
   /** ngx.now() before which none is begun. */
@@ -45,7 +48,8 @@ export interface Overseer {
   tidy_at: number;
 }
 
-function create(watch: Watch): Overseer {
+/** @param served a number that changes with every request of this worker */
+function create(watch: Watch, served: Overseer["served"]): Overseer {
   const { config, dicts } = watch;
   const may = (): boolean => holds(watch.lease) && !ngx.worker.exiting();
   return {
@@ -54,6 +58,7 @@ function create(watch: Watch): Overseer {
     rounds: create_rounds(config, dicts, may),
     reclaim: create_reclaim(dicts.state),
     may,
+    served,
     busy: false,
     next: 0,
     tidy_at: 0,
@@ -88,13 +93,14 @@ function say_held(loss: Held): void {
 
 /** Reads all names again and decides. Yields. */
 function check(overseer: Overseer): void {
-  const { watch, may } = overseer;
+  const { watch } = overseer;
   const { state } = watch.dicts;
   const epoch = watch.epoch;
+  const pace = create_pace(watch.loader, overseer.may, overseer.served);
   const before = held(state);
   const since = before !== undefined ? before.since : ngx.time();
   overseer.next = 0;
-  const tally = check_all(watch.loader, epoch, may);
+  const tally = check_all(pace, epoch);
   if (tally.failed !== undefined) {
     if (tally.failed !== "overtaken") {
       overseer.next = ngx.now() + AGAIN;
@@ -117,10 +123,10 @@ function check(overseer: Overseer): void {
     if (before !== undefined) {
       note_event("guard_released", "", `${tally.gone} of ${before.count} held routes are gone`);
     }
-    check_all(watch.loader, epoch, may);
+    check_all(pace, epoch);
   }
   if (checked_epoch(state) !== epoch && watch.config.preload) {
-    const err = read_everything(watch.loader, epoch, may);
+    const err = read_everything(pace, epoch);
     if (err !== undefined) {
       tell(ngx.WARN, "preload_failed", `not all routes are preloaded: ${printable(err)}`);
       overseer.next = ngx.now() + AGAIN;

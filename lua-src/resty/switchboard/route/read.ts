@@ -228,47 +228,4 @@ function read_route(
   return $multi(answer, undefined);
 }
 
-/** One of many names that are read together. */
-export interface Asked {
-  name: string;
-  kind: Kind | undefined;
-  /** What counted until now. */
-  last: RouteRecord | undefined;
-}
-
-/**
- * Reads many names in one round trip: those that need no second one.
- *
- * @returns an answer for each, in order; `false` for a name that must be read by itself
- */
-function read_many(
-  source: Source,
-  asked: Asked[],
-): LuaMultiReturn<[(Answer | false)[], undefined] | [undefined, string]> {
-  const commands: Command[] = [];
-  const starts: number[] = [];
-  for (const one of asked) {
-    starts.push(commands.length);
-    add_commands(commands, source.layouts, one.name, one.kind);
-  }
-  const [replies, err] = transaction(source.config, commands, source.deadline - ngx.now());
-  if (replies === undefined) {
-    return $multi(undefined, err);
-  }
-  const answers: (Answer | false)[] = [];
-  for (const i of $range(1, asked.length)) {
-    const { name, kind, last } = asked[i - 1]!;
-    const from = starts[i - 1]!;
-    let answer: Answer | false = false;
-    if (!has_changed_kind(source.layouts, name, kind, replies, from)) {
-      const [record] = decode_first(source.layouts, name, kind, replies, from, last);
-      if (record !== undefined && record.options.pool === undefined && record.instances.length > 0) {
-        answer = { record, pattern: "", pool_stamp: 0, marked: undefined };
-      }
-    }
-    answers.push(answer);
-  }
-  return $multi(answers, undefined);
-}
-
-export { read_many, read_route };
+export { add_commands, decode_first, has_changed_kind, read_route };

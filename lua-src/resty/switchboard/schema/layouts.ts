@@ -6,6 +6,7 @@ import { create as create_frontend, HIPACHE, PLANB } from "./frontend";
 import { KeyFormat, parse_key_format } from "./keys";
 import { Layout, SchemaName } from "./layout";
 import * as native from "./native";
+import { create_quick } from "./native_plain";
 import { within } from "./scope";
 import { name_of_key, prefixes } from "./watched";
 
@@ -24,6 +25,7 @@ function create_native(format: KeyFormat): Layout {
     kind_changed: native.kind_changed,
     decode: (name, kind, replies, from, last) =>
       native.decode(format, name, kind, replies, from, last?.options),
+    quick: create_quick(format),
   };
 }
 

@@ -6,7 +6,7 @@ import { ask, Connection, discard, keep, say } from "./dial";
 import { note } from "./questions";
 import { explain } from "./refusal";
 import { settled } from "./server";
-import { Command, error_of, NO_REDIS, read, Reply } from "./wire";
+import { Command, error_of, NO_REDIS, read, Reply, skip_queued } from "./wire";
 
 export type { Command, Reply };
 
@@ -139,13 +139,15 @@ function run_transaction(connection: Connection, commands: Command[], deadline: 
   let refused: string | undefined = undefined;
   let last: Reply = "";
   for (const _ of questions) {
-    const [reply, err] = read(connection.wire);
-    if (reply === undefined) {
-      return $multi(undefined, err, true);
+    if (!skip_queued(connection.wire)) {
+      const [reply, err] = read(connection.wire);
+      if (reply === undefined) {
+        return $multi(undefined, err, true);
+      }
+      // What was refused before EXEC says why; EXEC itself only that something was.
+      refused ??= error_of(reply);
+      last = reply;
     }
-    // What was refused before EXEC says why; EXEC itself only that something was.
-    refused ??= error_of(reply);
-    last = reply;
   }
   if (refused !== undefined) {
     return $multi(undefined, refused, false);

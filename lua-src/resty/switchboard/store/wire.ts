@@ -46,6 +46,11 @@ const MINUS = 45;
 const COLON = 58;
 const DOLLAR = 36;
 const ASTERISK = 42;
+const ZERO = 48;
+const NINE = 57;
+const CR = 13;
+const LF = 10;
+const QUEUED = "+QUEUED\r\n";
 
 function create(socket: NgxTcpSocket): Wire {
   return { socket, buffer: "", at: 1, deadline: 0, room: 0, begun: false };
@@ -134,17 +139,55 @@ function read_bytes(wire: Wire, length: number): Answered<string> {
   return $multi(bytes, undefined);
 }
 
+/**
+ * The next value, where it is a text of up to 99 bytes that is all there, as almost all are; undefined: `read_value` says
+ * what it is.
+ */
+function read_word(wire: Wire): string | undefined {
+  const { buffer, at } = wire;
+  const [sign, first, second, third] = string.byte(buffer, at, at + 3);
+  if (sign !== DOLLAR || third === undefined || first! < ZERO || first! > NINE) {
+    return undefined;
+  }
+  let size = first! - ZERO;
+  let from = at + 4;
+  if (second !== CR) {
+    if (second! < ZERO || second! > NINE || third !== CR) {
+      return undefined;
+    }
+    size = size * 10 + second! - ZERO;
+    from = at + 5;
+  }
+  const end = from + size;
+  const lf = string.byte(buffer, from - 1);
+  const [cr, last] = string.byte(buffer, end, end + 1);
+  if (lf !== LF || cr !== CR || last !== LF) {
+    return undefined;
+  }
+  wire.room -= size + VALUE_COST;
+  if (wire.room < 0) {
+    return undefined;
+  }
+  wire.at = end + 2;
+  return string.sub(buffer, from, end - 1);
+}
+
 function read_list(wire: Wire, length: number, depth: number): Answered<Reply> {
   if (depth >= DEEPEST) {
     return $multi(undefined, NO_REDIS);
   }
   const list: Reply[] = [];
   for (const i of $range(1, length)) {
-    const [value, err] = read_value(wire, depth + 1);
-    if (value === undefined) {
-      return $multi(undefined, err);
+    const word = read_word(wire);
+    if (word !== undefined) {
+      list[i - 1] = word;
+    } else {
+      const [value, err] = read_value(wire, depth + 1);
+      if (value === undefined) {
+        return $multi(undefined, err);
+      }
+      list[i - 1] = value;
     }
-    list[i - 1] = value;
   }
   return $multi(list, undefined);
 }
@@ -205,6 +248,15 @@ function read(wire: Wire): Answered<Reply> {
   return read_value(wire, 0);
 }
 
+/** Reads what a transaction says to each of its commands, if it is all there; false: `read` says what comes. */
+function skip_queued(wire: Wire): boolean {
+  if (string.sub(wire.buffer, wire.at, wire.at + QUEUED.length - 1) !== QUEUED) {
+    return false;
+  }
+  wire.at += QUEUED.length;
+  return true;
+}
+
 /** Whether all that came was read: what is left would answer another question. */
 function is_drained(wire: Wire): boolean {
   return wire.at > wire.buffer.length;
@@ -213,16 +265,17 @@ function is_drained(wire: Wire): boolean {
 /** Sends commands in one go. Yields. */
 function send(wire: Wire, commands: Command[]): string | undefined {
   const words: string[] = [];
+  let count = 0;
   for (const command of commands) {
-    words.push(`*${command.length}\r\n`);
+    words[count] = `*${command.length}\r\n`;
+    count += 1;
     for (const word of command) {
       const text = tostring(word);
-      words.push(`$${text.length}\r\n`);
-      words.push(text);
-      words.push("\r\n");
+      words[count] = `$${text.length}\r\n${text}\r\n`;
+      count += 1;
     }
   }
-  const [sent, err] = wire.socket.send(words);
+  const [sent, err] = wire.socket.send(table.concat(words));
   return sent === undefined ? err : undefined;
 }
 
@@ -232,4 +285,4 @@ function error_of(reply: Reply): string | undefined {
   return type(reply) === "table" && list[0] === false ? list[1] : undefined;
 }
 
-export { create, error_of, expect, is_drained, NO_REDIS, read, send, TOO_LARGE, wait };
+export { create, error_of, expect, is_drained, NO_REDIS, read, send, skip_queued, TOO_LARGE, wait };

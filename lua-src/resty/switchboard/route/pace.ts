@@ -1,0 +1,122 @@
+/**
+ * How fast all names are read: as fast as this worker's requests allow.
+ *
+ * While it has none, two batches are on their way at a time, so that Redis works on one while the worker does on the other.
+ * While it has some, there is one small batch at a time and a pause behind each. Answers that have come already are read
+ * without a wait, so that others would never have their turn: after a slice of CPU they get it. What comes out longer than
+ * that, as before the code is compiled, makes smaller batches.
+ */
+
+import { new as new_semaphore, Semaphore } from "ngx.semaphore";
+import { Loader } from "./loader";
+
+/** Names in one round trip. */
+const SMALLEST = 8;
+const IDLE_BATCH = 64;
+const BUSY_BATCH = 24;
+/** By how many a batch grows that was short. */
+const STEP = 4;
+/** Batches on their way at a time without requests. */
+const DEEP = 2;
+/** Seconds between two batches while there are requests. */
+const BREATH = 0.001;
+/** Seconds of CPU after which others have their turn, and how many are too long. */
+const SLICE = 0.001;
+const LONG = 0.002;
+/** Seconds to wait for a turn at most. */
+const PATIENCE = 1;
+
+export interface Pace {
+  loader: Loader;
+  /** False once the worker that does this may no longer. */
+  goes_on: (this: void) => boolean;
+  /** A number that changes with every request of this worker. */
+  served: (this: void) => number;
+  last: number;
+  busy: boolean;
+  /** Names in the next batch without requests. */
+  batch: number;
+  /** CPU time at which others had their turn. */
+  since: number;
+  turn: Semaphore;
+  /** Batches on their way, the oldest first. */
+  running: NgxThread[];
+}
+
+function create(loader: Loader, goes_on: (this: void) => boolean, served: (this: void) => number): Pace {
+  return {
+    loader,
+    goes_on,
+    served,
+    last: served(),
+    busy: true,
+    batch: SMALLEST,
+    since: os.clock(),
+    turn: new_semaphore(0)[0]!,
+    running: [],
+  };
+}
+
+/** How many names the next batch should have. */
+function batch_of(pace: Pace): number {
+  return pace.busy ? math.min(BUSY_BATCH, pace.batch) : pace.batch;
+}
+
+function wait_until(pace: Pace, most: number): void {
+  while (pace.running.length > most) {
+    const oldest = table.remove(pace.running, 1)!;
+    ngx.thread.wait(oldest);
+  }
+}
+
+function post(_: boolean, turn: Semaphore): void {
+  turn.post(1);
+}
+
+/** Whoever waits for this worker has a turn. Yields, for no longer than that takes: a sleep is a millisecond or more. */
+function give_way(turn: Semaphore): void {
+  const [started] = ngx.timer.at(0, post, turn);
+  if (started !== undefined) {
+    turn.wait(PATIENCE);
+  } else {
+    ngx.sleep(BREATH);
+  }
+}
+
+/** Lets others have their turn if it is time. Yields. */
+function rest(pace: Pace): void {
+  const spent = os.clock() - pace.since;
+  if (spent < SLICE && !pace.busy) {
+    return;
+  }
+  pace.batch =
+    spent > LONG ? math.max(SMALLEST, math.floor(pace.batch / 2)) : math.min(IDLE_BATCH, pace.batch + STEP);
+  if (pace.busy) {
+    ngx.sleep(BREATH);
+  } else {
+    give_way(pace.turn);
+  }
+  const served = pace.served();
+  pace.busy = served !== pace.last;
+  pace.last = served;
+  pace.since = os.clock();
+}
+
+/** Begins with a batch, and waits until there is time for another. Yields. */
+function begin<Words extends unknown[]>(
+  pace: Pace,
+  read: (this: void, ...words: Words) => void,
+  ...words: Words
+): void {
+  const [thread] = ngx.thread.spawn(read, ...words);
+  pace.running.push(thread);
+  wait_until(pace, pace.busy ? 0 : DEEP - 1);
+  rest(pace);
+}
+
+/** Waits for all that has begun. Yields. */
+function finish(pace: Pace): void {
+  wait_until(pace, 0);
+}
+
+export { batch_of, begin, create, finish, rest };

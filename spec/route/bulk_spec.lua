@@ -1,0 +1,166 @@
+local bulk = require("resty.switchboard.route.bulk")
+local create_layouts = require("resty.switchboard.schema.layouts").create_layouts
+local dict = require("resty.switchboard.route.dict")
+local fence = require("resty.switchboard.route.fence")
+local load = require("resty.switchboard.route.loader").load
+local lookup = require("resty.switchboard.route.lookup")
+local names_on = require("resty.switchboard.route.names").names_on
+local read_config = require("resty.switchboard.config").read_config
+local redis = require("resty.switchboard.store.redis")
+
+describe("names that are loaded together", function()
+  local config = read_config({ redis_url = "redis://127.0.0.1:6379" }, 2)
+  local dicts = dict.open()
+  local loader, said
+
+  local function ask(...)
+    local replies = assert(redis.transaction(config, { { ... } }, 1))
+    return replies[1]
+  end
+
+  --- How often Redis was asked a command.
+  local function calls(command)
+    return tonumber(ask("INFO", "commandstats"):match("cmdstat_" .. command .. ":calls=(%d+)")) or 0
+  end
+
+  local function forget_all()
+    for _, one in ipairs { dicts.routes, dicts.matches, dicts.names, dicts.state } do
+      one:flush_all()
+      one:flush_expired()
+    end
+  end
+
+  local function text_of(name)
+    local stored = dict.read_route(dicts, name)
+    return stored and stored.text
+  end
+
+  before_each(function()
+    ngx.update_time()
+    forget_all()
+    ask("FLUSHALL")
+    said = {}
+    local report = function(name, problem) said[#said + 1] = name .. " " .. problem.reason end
+    loader = lookup.create(config, create_layouts(config), dicts, report, error, error).loader
+  end)
+
+  after_each(function()
+    ask("FLUSHALL")
+    forget_all()
+  end)
+
+  it("are what they are when each is loaded by itself, whatever they have", function()
+    local names = {}
+    for i = 1, 20 do
+      names[i] = "plain-" .. i .. ".example"
+      ask("SADD", "backends:" .. names[i], "10.0.0.2:80", "10.0.0.1:8" .. i)
+    end
+    ask("ZADD", "backends:beats.example", 1700000000, "10.0.0.1:80", 1700000001, "10.0.0.2:80")
+    ask("SADD", "backends:weighs.example", "10.0.0.1:80?weight=3", "10.0.0.2:80")
+    ask("SADD", "backends:drains.example", "10.0.0.1:80")
+    ask("HSET", "instances:drains.example", "10.0.0.1:80", "drain=1")
+    ask("SADD", "backends:has-options.example", "10.0.0.1:80")
+    ask("HSET", "route:has-options.example", "tries", 2, "balance", "nonsense")
+    ask("HSET", "route:points.example", "pool", "@blue")
+    ask("SADD", "backends:@blue", "10.0.0.9:80")
+    ask("SADD", "backends:has-paths.example", "10.0.0.1:80")
+    ask("SADD", "paths:has-paths.example", "/api")
+    ask("SADD", "backends:has-paths.example/api", "10.0.0.3:80")
+    ask("SADD", "backends:empty.example", "-")
+    ask("SET", "backends:wrong.example", "text")
+    for _, name in ipairs { "beats", "weighs", "drains", "has-options", "points", "has-paths", "empty", "wrong", "unknown" } do
+      names[#names + 1] = name .. ".example"
+    end
+    names[#names + 1] = "has-paths.example/api"
+    names[#names + 1] = "@blue"
+
+    local expected = {}
+    for _, name in ipairs(names) do
+      assert(load(loader, name, 1))
+      expected[name] = text_of(name) or false
+    end
+    assert.is_false(expected["unknown.example"])
+    local said_before = table.concat(said, "\n")
+    assert.truthy(said_before:find("has-options", 1, true))
+
+    for _, again in ipairs { false, true } do
+      if not again then forget_all() end
+      said = {}
+      local outcomes = bulk.load_many(loader, names, 1)
+      for i, name in ipairs(names) do
+        assert.equal(name, outcomes[i].name)
+        assert.is_nil(outcomes[i].err, name)
+        assert.equal(expected[name], text_of(name) or false, name)
+        local stored = dict.read_route(dicts, name)
+        if stored then
+          local listed = false
+          for _, other in ipairs(names_on(dicts.names, stored.page)) do listed = listed or other == name end
+          assert.is_true(listed, name)
+        end
+      end
+      assert.truthy(table.concat(said, "\n"):find("has-options", 1, true))
+    end
+  end)
+
+  it("are asked for by two commands each where they are plain, in one transaction", function()
+    local names = {}
+    for i = 1, 30 do
+      names[i] = "plain-" .. i .. ".example"
+      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
+    end
+    local before = { calls("exists"), calls("smembers"), calls("hgetall"), calls("exec") }
+    for _ = 1, 2 do bulk.load_many(loader, names, 1) end
+    assert.same({ 60, 60, 0 }, { calls("exists") - before[1], calls("smembers") - before[2], calls("hgetall") - before[3] })
+    -- Two, and those of the questions themselves.
+    assert.equal(2 + 4, calls("exec") - before[4])
+  end)
+
+  it("are read in full at once where most have more than instances", function()
+    local function batch(i)
+      local names = {}
+      for k = 1, 10 do
+        names[k] = ("app-%d-%d.example"):format(i, k)
+        ask("SADD", "backends:" .. names[k], "10.0.0.1:80")
+        ask("HSET", "route:" .. names[k], "tries", 2)
+      end
+      return names
+    end
+    local first, second = batch(1), batch(2)
+    local before = calls("exists")
+    bulk.load_many(loader, first, 1)
+    assert.equal(10, calls("exists") - before)
+    bulk.load_many(loader, second, 1)
+    assert.equal(10, calls("exists") - before)
+    assert.truthy(text_of(second[10]))
+  end)
+
+  it("are read again when they were changed meanwhile", function()
+    ask("SADD", "backends:a.example", "10.0.0.1:80")
+    ask("SADD", "backends:b.example", "10.0.0.1:80")
+    local before, outcomes = calls("smembers"), nil
+    local thread = ngx.thread.spawn(function() outcomes = bulk.load_many(loader, { "a.example", "b.example" }, 1) end)
+    -- The questions are on their way.
+    fence.bump(dicts.state, "b.example")
+    ngx.thread.wait(thread)
+    assert.is_nil(outcomes[2].err)
+    assert.is_true(calls("smembers") - before > 2)
+    assert.equal(fence.stamp(dicts.state, "b.example"), dict.read_route(dicts, "b.example").stamp)
+  end)
+
+  it("stand in the list of names once, also where another worker has learnt of one meanwhile", function()
+    local names = {}
+    for i = 1, 30 do
+      names[i] = ("app-%02d.some-long-domain.example"):format(i)
+      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
+    end
+    local thread = ngx.thread.spawn(bulk.load_many, loader, names, 1)
+    local stored = { loaded = ngx.now(), fresh = 10, held = false, epoch = 0, stamp = 0, text = "\1" }
+    assert(dict.write_route(dicts, names[30], stored))
+    ngx.thread.wait(thread)
+    local count = 0
+    for page = 1, 10 do
+      for _, name in ipairs(names_on(dicts.names, page)) do count = count + (name == names[30] and 1 or 0) end
+    end
+    assert.equal(1, count)
+  end)
+end)

@@ -1,0 +1,82 @@
+local pace = require("resty.switchboard.route.pace")
+
+describe("the pace at which all names are read", function()
+  local requests, running, most
+
+  local function burn(seconds)
+    local began = os.clock()
+    while os.clock() - began < seconds do end
+  end
+
+  local function read()
+    running = running + 1
+    most = math.max(most, running)
+    ngx.sleep(0.002)
+    running = running - 1
+  end
+
+  local function create()
+    return pace.create({}, function() return true end, function() return requests end)
+  end
+
+  --- Reads some batches. @return how large the last one was
+  local function read_some(one, count, busy, work)
+    local size
+    for _ = 1, count do
+      if busy then requests = requests + 1 end
+      size = pace.batch_of(one)
+      pace.begin(one, work)
+    end
+    pace.finish(one)
+    return size
+  end
+
+  before_each(function()
+    requests, running, most = 0, 0, 0
+    ngx.update_time()
+  end)
+
+  it("has two batches on their way while this worker has no requests", function()
+    read_some(create(), 6, false, read)
+    assert.equal(0, running)
+    assert.equal(2, most)
+  end)
+
+  it("has one at a time while it has some, and stops behind each", function()
+    local began = ngx.now()
+    read_some(create(), 6, true, read)
+    ngx.update_time()
+    assert.equal(1, most)
+    assert.is_true(ngx.now() - began >= 0.016)
+  end)
+
+  it("is slow at first, and makes batches larger while they are short", function()
+    local one = create()
+    assert.equal(8, pace.batch_of(one))
+    local size = read_some(one, 40, false, function() burn(0.0012) end)
+    assert.is_true(size > 8, size)
+    assert.is_true(size <= 64, size)
+    requests = requests + 1
+    assert.is_true(read_some(one, 40, true, function() end) <= 24)
+  end)
+
+  it("makes them smaller where they are long", function()
+    local one = create()
+    one.batch = 64
+    assert.equal(8, read_some(one, 8, false, function() burn(0.005) end))
+  end)
+
+  it("gives others their turn also where nothing has to be waited for", function()
+    local turns, going = 0, true
+    local thread = ngx.thread.spawn(function()
+      while going do
+        ngx.sleep(0.001)
+        turns = turns + 1
+      end
+    end)
+    read_some(create(), 12, false, function() burn(0.0012) end)
+    going = false
+    ngx.thread.wait(thread)
+    assert.is_true(turns >= 10, turns)
+  end)
+end)
