@@ -25,7 +25,7 @@ interface Told {
 }
 
 async function tell(port: number, path: string): Promise<Told> {
-  const answer = await ask(port, { host: "admin", path });
+  const answer = await ask(port, { host: "localhost", path });
   assert.equal(answer.status, 200, answer.body);
   return JSON.parse(answer.body) as Told;
 }
@@ -122,7 +122,7 @@ describe("active checks", { concurrency: true }, () => {
       (await tell(admin, "/status")).ejections.find((each) => each.address === ill.at)?.why,
       "check_failed",
     );
-    const one = JSON.parse((await ask(admin, { host: "admin", path: `/instances/${ill.at}` })).body) as {
+    const one = JSON.parse((await ask(admin, { host: "localhost", path: `/instances/${ill.at}` })).body) as {
       ejected_why: string;
     };
     assert.equal(one.ejected_why, "check_failed");

@@ -51,7 +51,7 @@ async function tell(
   path: string,
   question: Partial<Question> = {},
 ): Promise<[number, Json, Answer]> {
-  const answer = await ask(port, { host: "admin", path, ...question });
+  const answer = await ask(port, { host: "localhost", path, ...question });
   assert.match(String(answer.headers["content-type"]), /^application\/json/, `${path}: ${answer.body}`);
   return [answer.status, JSON.parse(answer.body) as Json, answer];
 }
@@ -231,7 +231,7 @@ describe("the admin server", () => {
       reasons: [],
     });
     assert.ok(Array.isArray((await told<Json>(open.port, "/events")).events));
-    const metrics = await ask(open.port, { host: "admin", path: "/metrics" });
+    const metrics = await ask(open.port, { host: "localhost", path: "/metrics" });
     assert.match(metrics.body, /switchboard_route_requests_total\{route="first-of-it\.test"/);
   });
 
@@ -276,7 +276,7 @@ describe("the admin server", () => {
     const bytes = await sendRaw(open.port, "GET /status HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n");
     assert.equal(statusOf(bytes), 400);
     assert.match(bytes, /\{"detail":.*"error":"bad_request"\}/);
-    assert.equal((await ask(open.port, { host: "admin", path: "/status", method: "HEAD" })).body, "");
+    assert.equal((await ask(open.port, { host: "localhost", path: "/status", method: "HEAD" })).body, "");
   });
 });
 
@@ -346,10 +346,9 @@ describe("the admin server with a token", () => {
         }
       }
     }
-    assert.equal(
-      (await tell(guarded.port, "/status", { headers: { authorization: `bearer ${TOKEN}` } }))[0],
-      200,
-    );
+    // Under any name: a page that has its own lead here has no token.
+    const headers = { authorization: `bearer ${TOKEN}` };
+    assert.equal((await tell(guarded.port, "/status", { headers, host: "any.example" }))[0], 200);
   });
 
   it("takes an instance out by hand, of all workers, and puts it back", async () => {
@@ -384,7 +383,7 @@ describe("the admin server with a token", () => {
       ].sort(),
     );
     const outSeries = async (): Promise<string[]> =>
-      (await ask(guarded.port, { host: "admin", path: "/metrics", headers: BEARER })).body
+      (await ask(guarded.port, { host: "localhost", path: "/metrics", headers: BEARER })).body
         .split("\n")
         .filter((line) => /^switchboard_instances?_ejected[ {]/.test(line));
     assert.deepEqual(await outSeries(), [
@@ -499,7 +498,10 @@ describe("the admin server with a token", () => {
 });
 
 describe("the admin server without a token", () => {
-  const stage = useStage({ workers: 1, http: guarded.http });
+  const stage = useStage({
+    workers: 1,
+    http: guarded.http.replace("{ ", "{ server_name Own.Internal; "),
+  });
 
   it("changes nothing for anybody", async () => {
     const a = await stage.backend("a");
@@ -511,6 +513,52 @@ describe("the admin server without a token", () => {
       }
     }
     assert.deepEqual((await told<Json>(guarded.port, "/status")).ejections, []);
+  });
+
+  it("answers a browser only where it names this machine: a page elsewhere could have its own name lead here", async () => {
+    const pages = [
+      "/",
+      "/routes",
+      "/status",
+      "/explain?host=a.test",
+      "/metrics",
+      "/events",
+      "/openapi.json",
+      "/ui/",
+    ];
+    const refused = [
+      "evil.example",
+      "localhost.evil.example",
+      "127.0.0.1.evil.example",
+      "evil.example:8081",
+      "own.internal.evil.example",
+      "127.1",
+      "0x7f.1",
+      "admin",
+    ];
+    for (const host of refused) {
+      for (const path of pages.slice(1)) {
+        const [status, body] = await tell(guarded.port, path, { host });
+        assert.deepEqual([status, body.error], [403, "wrong_host"], `${host} ${path}`);
+      }
+    }
+    for (const host of [
+      "127.0.0.1",
+      `127.0.0.1:${guarded.port}`,
+      "[::1]:8081",
+      "10.1.2.3",
+      "localhost",
+      "LocalHost:1",
+      "Own.Internal.",
+    ]) {
+      for (const path of pages) {
+        assert.ok([200, 302].includes((await ask(guarded.port, { host, path })).status), `${host} ${path}`);
+      }
+    }
+    const bare = await sendRaw(guarded.port, "GET /status HTTP/1.0\r\n\r\n");
+    assert.equal(statusOf(bare), 200, "who sends no Host is no browser");
+    const absolute = `GET http://evil.example/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+    assert.equal(statusOf(await sendRaw(guarded.port, absolute)), 403);
   });
 
   it("answers nobody at an address that other machines reach", async () => {

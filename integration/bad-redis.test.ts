@@ -42,7 +42,7 @@ describe("in the place of Redis is something that", () => {
     store: Record<"state" | "cause" | "reason" | "server", string>;
   }
   const status = async (): Promise<Status["store"]> =>
-    (JSON.parse((await ask(admin, { host: "admin", path: "/status" })).body) as Status).store;
+    (JSON.parse((await ask(admin, { host: "localhost", path: "/status" })).body) as Status).store;
 
   before(async () => {
     admin = await freePort();

@@ -64,7 +64,7 @@ describe("the dashboard", () => {
   });
 
   it("is served with its types, asked for again each time, and lets nothing else run", async () => {
-    const root = await ask(admin.port, { host: "admin", path: "/" });
+    const root = await ask(admin.port, { host: "localhost", path: "/" });
     assert.deepEqual([root.status, root.headers.location], [302, "/ui/"]);
     const types: Record<string, RegExp> = {
       "": /^text\/html; charset=utf-8$/,
@@ -73,7 +73,7 @@ describe("the dashboard", () => {
       "icon.svg": /^image\/svg\+xml/,
     };
     for (const [file, type] of Object.entries(types)) {
-      const answer = await ask(admin.port, { host: "admin", path: `/ui/${file}` });
+      const answer = await ask(admin.port, { host: "localhost", path: `/ui/${file}` });
       assert.equal(answer.status, 200, file);
       assert.match(String(answer.headers["content-type"]), type);
       assert.equal(answer.headers["cache-control"], "no-cache");
@@ -82,7 +82,7 @@ describe("the dashboard", () => {
       assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self';/);
       assert.doesNotMatch(policy, /unsafe|http|\*/);
       const headers = { "if-none-match": String(answer.headers.etag) };
-      assert.equal((await ask(admin.port, { host: "admin", path: `/ui/${file}`, headers })).status, 304);
+      assert.equal((await ask(admin.port, { host: "localhost", path: `/ui/${file}`, headers })).status, 304);
       assert.doesNotMatch(answer.body, /https?:\/\/(?!www\.w3\.org)/, `${file} names another server`);
     }
   });
@@ -406,14 +406,19 @@ describe("the dashboard of a guarded server", () => {
       ["/ui/%00", 400],
       ["/ui/.", 200],
     ] as [string, number][]) {
-      const answer = await ask(admin.port, { host: "admin", path });
+      const answer = await ask(admin.port, { host: "localhost", path });
       assert.equal(answer.status, status, path);
       if (status !== 200) {
         assert.equal(typeof (JSON.parse(answer.body) as { error: string }).error, "string", path);
       }
     }
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
-      const answer = await ask(admin.port, { host: "admin", path: "/ui/main.js", method, headers: BEARER });
+      const answer = await ask(admin.port, {
+        host: "localhost",
+        path: "/ui/main.js",
+        method,
+        headers: BEARER,
+      });
       assert.deepEqual(
         [answer.status, (JSON.parse(answer.body) as { error: string }).error],
         [405, "method_not_allowed"],

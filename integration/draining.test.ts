@@ -51,7 +51,7 @@ async function openStream(host: string): Promise<IncomingMessage> {
 }
 
 async function inFlightAt(backend: Backend): Promise<number> {
-  const answer = await ask(port, { host: "admin", path: `/instances/${backend.at}` });
+  const answer = await ask(port, { host: "localhost", path: `/instances/${backend.at}` });
   assert.equal(answer.status, 200, answer.body);
   return (JSON.parse(answer.body) as { in_flight: number }).in_flight;
 }

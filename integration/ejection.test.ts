@@ -187,7 +187,7 @@ describe("one of ten instances", () => {
     assert.ok(ill.count() > 0);
 
     const answer = await ask(port, {
-      host: "admin",
+      host: "localhost",
       path: `/instances/${ill.at}/eject?seconds=100`,
       method: "POST",
       headers: { authorization: `Bearer ${TOKEN}` },

@@ -33,7 +33,7 @@ async function explainAt(port: number, query: Record<string, string | string[]>)
     [value].flat().map((each): [string, string] => [name, each]),
   );
   const answer = await ask(port, {
-    host: "admin",
+    host: "localhost",
     path: `/explain?${new URLSearchParams(words).toString()}`,
   });
   assert.equal(answer.status, 200, answer.body);
@@ -334,7 +334,7 @@ describe("/explain", () => {
       ["host=a.test&pool=@x", "bad_query"],
     ];
     for (const [query, error] of queries) {
-      const answer = await ask(adminPort, { host: "admin", path: `/explain?${query}` });
+      const answer = await ask(adminPort, { host: "localhost", path: `/explain?${query}` });
       assert.equal(answer.status, 400, `${query}: ${answer.body}`);
       assert.equal((JSON.parse(answer.body) as { error: string }).error, error, query);
     }
@@ -365,7 +365,7 @@ describe("/explain", () => {
     const of_server = await explainAt(legacyPort, { host: "marked.test", schema: "dinp" });
     assert.deepEqual([of_server.route, of_server.picked], ["marked.test%dinp", a.at]);
     assert.deepEqual(of_server.keys_read, ["/rs/marked.test", "/cname/marked.test"]);
-    const unknown = await ask(legacyPort, { host: "admin", path: "/explain?host=a.test&schema=native" });
+    const unknown = await ask(legacyPort, { host: "localhost", path: "/explain?host=a.test&schema=native" });
     assert.equal(unknown.status, 400);
   });
 });

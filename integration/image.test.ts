@@ -229,9 +229,9 @@ describe("the image", () => {
 describe("the admin server of the image", () => {
   it("answers this machine alone, and with a token only who has it", async () => {
     const closed = await startReady();
-    const status = await ask(closed.adminPort, { host: "admin", path: "/status" });
+    const status = await ask(closed.adminPort, { host: "localhost", path: "/status" });
     assert.equal((JSON.parse(status.body) as { draining: boolean }).draining, false);
-    const description = await ask(closed.adminPort, { host: "admin", path: "/openapi.json" });
+    const description = await ask(closed.adminPort, { host: "localhost", path: "/openapi.json" });
     assert.equal((JSON.parse(description.body) as { openapi: string }).openapi, "3.1.0");
 
     const port = closed.adminPort;
@@ -245,7 +245,7 @@ describe("the admin server of the image", () => {
       ["Bearer wrong", 401],
     ] as const) {
       for (const path of ["/status", "/openapi.json"]) {
-        const answer = await ask(port, { host: "admin", path, headers: { authorization } });
+        const answer = await ask(port, { host: "localhost", path, headers: { authorization } });
         assert.equal(answer.status, expected, path);
       }
     }

@@ -30,7 +30,7 @@ interface Shown {
 }
 
 async function told<T>(path: string): Promise<T> {
-  const answer = await ask(port, { host: "admin", path });
+  const answer = await ask(port, { host: "localhost", path });
   assert.equal(answer.status, 200, answer.body);
   return JSON.parse(answer.body) as T;
 }

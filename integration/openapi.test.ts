@@ -94,7 +94,7 @@ describe("the description of the admin server", () => {
   const hold = async (template: string, path: string, method = "get"): Promise<Answer> => {
     const operation = described.paths[template]?.[method];
     assert.ok(operation !== undefined, `${method} ${template} is not described`);
-    const answer = await ask(port, { host: "admin", path, method: method.toUpperCase(), headers });
+    const answer = await ask(port, { host: "localhost", path, method: method.toUpperCase(), headers });
     const content = operation.responses[String(answer.status)]?.content;
     assert.ok(content !== undefined, `${method} ${path}: ${answer.status} is not described: ${answer.body}`);
     const type = String(answer.headers["content-type"]).split(";")[0]!;
