@@ -19,8 +19,9 @@ import { askForToken } from "./token.ts";
 const ROW_HEIGHT = 30;
 /** Rows for which names are fetched ahead. */
 const AHEAD = 200;
-/** Seconds between two looks at what is in sight, and at the list of names. */
+/** Seconds between two looks at what is in sight. */
 const OFTEN = 2;
+/** Seconds after which a list that leaves out some routes is fetched anew: which it leaves out may have changed. */
 const SELDOM = 15;
 /** Milliseconds for which the reader types or scrolls on before anything is asked. */
 const SETTLE = 150;
@@ -115,18 +116,26 @@ const tasks = {
   detail: repeat(async (signal) => detail.ask(signal), OFTEN, failed),
   names: repeat(
     async (signal) => {
-      // All routes by name: events have said what came and went, unless their number tells otherwise.
-      const isAll = whichOf(place.view) === "" && place.view.q === "";
       if (!names.loaded) {
         names.ensure(0);
-      } else if (!isAll || names.total !== node.status?.routes) {
+      } else if (isBehind()) {
         await names.reload(signal);
       }
     },
-    SELDOM,
+    OFTEN,
     failed,
   ),
 };
+
+/** Whether routes came or went of which no event told: those that are known because they were asked for. */
+function isBehind(): boolean {
+  const isAll = whichOf(place.view) === "" && place.view.q === "";
+  const is = node.status?.routes;
+  return (
+    (is !== undefined && is !== (isAll ? names.total : names.known)) ||
+    (!isAll && performance.now() - names.loadedAt > SELDOM * 1000)
+  );
+}
 
 function showCount(): void {
   const { total, known, loaded, length } = names;

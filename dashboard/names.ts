@@ -25,6 +25,8 @@ export class Names {
   known = 0;
   /** The first page of this view has come. */
   loaded = false;
+  /** When a page came last (performance.now()). */
+  loadedAt = 0;
   private next: string | null = "";
   private view: View = { q: "", state: "", busiest: false };
   private loading: AbortController | undefined;
@@ -131,6 +133,7 @@ export class Names {
     this.known = page.known;
     this.next = page.next;
     this.loaded = true;
+    this.loadedAt = performance.now();
     this.changed();
   }
 
