@@ -12,8 +12,17 @@ const FILL = `location = /fill { content_by_lua_block {
   for i = 1, 100000 do ngx.shared.switchboard_matches:set("made-up-" .. i .. ".test", "0 0 0 ") end
 } }`;
 
+/** Fills the list of names until nothing more goes in, and empties it again. */
+const FULL = `location = /full { content_by_lua_block {
+  local i = 0
+  repeat i = i + 1 until not ngx.shared.switchboard_names:safe_set("filler-" .. i, ("x"):rep(60000))
+} }
+location = /empty { content_by_lua_block {
+  for i = 1, 2000 do ngx.shared.switchboard_names:delete("filler-" .. i) end
+} }`;
+
 describe("the health pages", () => {
-  const stage = useStage({ workers: 1, server: FILL });
+  const stage = useStage({ workers: 1, server: FILL + FULL });
 
   it("/healthz says that the process serves, /readyz that requests may come", async () => {
     for (const [path, body] of [
@@ -57,6 +66,18 @@ describe("the health pages", () => {
     );
     assert.ok(free! < 100_000, `${free} bytes are free`);
 
+    assert.equal((await stage.router.health("/readyz")).body, "ready\n");
+  });
+
+  it("/readyz says which other dict is nearly full, and that requests may come all the same", async () => {
+    await stage.router.ask({ host: "full.test", path: "/full" });
+    const full = await stage.router.health("/readyz");
+    assert.equal(full.status, 200);
+    assert.match(
+      full.body,
+      /^ready\ndegraded: switchboard_names is nearly full; make its lua_shared_dict larger\n$/,
+    );
+    await stage.router.ask({ host: "full.test", path: "/empty" });
     assert.equal((await stage.router.health("/readyz")).body, "ready\n");
   });
 
