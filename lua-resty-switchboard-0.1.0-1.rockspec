@@ -101,6 +101,7 @@ build = {
     ["resty.switchboard.observe.sheet"] = "lib/resty/switchboard/observe/sheet.lua",
     ["resty.switchboard.observe.summary"] = "lib/resty/switchboard/observe/summary.lua",
     ["resty.switchboard.observe.tally"] = "lib/resty/switchboard/observe/tally.lua",
+    ["resty.switchboard.observe.ticks"] = "lib/resty/switchboard/observe/ticks.lua",
     ["resty.switchboard.observe.top"] = "lib/resty/switchboard/observe/top.lua",
     ["resty.switchboard.request.answer"] = "lib/resty/switchboard/request/answer.lua",
     ["resty.switchboard.request.ask"] = "lib/resty/switchboard/request/ask.lua",

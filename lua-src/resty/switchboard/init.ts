@@ -22,6 +22,7 @@ import { printable, say, tell } from "./observe/journal";
 import { tell_live } from "./observe/live";
 import { metrics as show_metrics } from "./observe/metrics";
 import { send_after_each, set_mode } from "./observe/tally";
+import { tick } from "./observe/ticks";
 import { create_asks } from "./request/ask";
 import * as phases from "./request/phases";
 import { Router } from "./request/phases";
@@ -172,23 +173,26 @@ function look_at_redis(active: Router): void {
   }
 }
 
+/** Once a second in every worker. */
+function run_beside(active: Router, exiting: boolean): number {
+  flush_counts(active.lookup);
+  tell_live(active.lookup.dicts.metrics, ngx.now());
+  if (exiting) {
+    // Nothing ticks from now on, but requests go on until they end.
+    send_after_each(send_last_counts);
+  } else if (ngx.worker.id() === 0) {
+    ngx.thread.spawn(look_at_redis, active);
+  }
+  return TICK;
+}
+
 /** Starts what runs beside the requests. Call it in init_worker_by_lua. */
 function start(): void {
   const active = configured();
   seed_by_worker();
   start_ward(active.lookup.dicts.state);
   learn();
-  ngx.timer.every(TICK, (premature) => {
-    flush_counts(active.lookup);
-    tell_live(active.lookup.dicts.metrics, ngx.now());
-    if (premature) {
-      // No timer runs from now on, but requests do until they end.
-      send_after_each(send_last_counts);
-    }
-    if (!premature && ngx.worker.id() === 0) {
-      look_at_redis(active);
-    }
-  });
+  tick(TICK, "tick", (exiting) => run_beside(active, exiting));
   const { lookup } = active;
   const watch = create_watch(active.config, lookup.dicts, lookup.loader);
   oversee(create_overseer(watch, () => lookup.hits + lookup.misses));

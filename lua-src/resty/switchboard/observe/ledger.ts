@@ -1,8 +1,8 @@
 /**
  * What the node has counted, over all its workers and over their reloads.
  *
- * Once a second each worker appends what it has counted since to a list in the shared dict, as one packed value; one
- * of them adds up what stands in the list, in another value. Who reads a page of metrics does so too, and sees
+ * Once a second each worker appends what it has counted since, if anything, to a list in the shared dict, as one packed value;
+ * one of them adds up what stands in the list, in another value, once a second or, where little comes, every five. Who reads a page of metrics does so too, and sees
  * everything but the last second of other workers.
  */
 
@@ -14,8 +14,9 @@ import { fade, merge } from "./top";
 const MOST_NAMES = 1000;
 /** The name of the counts of all others. */
 const REST = "other";
-/** Seconds from one addition to the next. */
+/** Seconds from one addition to the next, and where workers have had little to send. */
 const PERIOD = 0.9;
+const LONG_PERIOD = 4.9;
 /** Seconds after which a worker that began an addition is thought to have died of it. */
 const LONGEST_ADDITION = 2;
 /** Sheets that one addition takes from the list. */
@@ -153,11 +154,20 @@ function add_up_sheets(ledger: Ledger): string | undefined {
   return err;
 }
 
+/** Whether it is time to add up: as many sheets wait as there are workers, or one does for long. */
+function is_due({ dict, key }: Ledger): boolean {
+  const [waiting] = dict.llen(`${key}:sheets`);
+  return (
+    (waiting ?? 0) > 0 &&
+    dict.add(`${key}:due`, true, PERIOD)[0] &&
+    (waiting! >= ngx.worker.count() || dict.add(`${key}:overdue`, true, LONG_PERIOD)[0])
+  );
+}
+
 /** What a worker does once a second; one of all adds up. */
 function tick(ledger: Ledger): string | undefined {
   const err = flush(ledger);
-  const [due] = ledger.dict.add(`${ledger.key}:due`, true, PERIOD);
-  return (due ? add_up_sheets(ledger) : undefined) ?? err;
+  return (is_due(ledger) ? add_up_sheets(ledger) : undefined) ?? err;
 }
 
 /** What the node has counted; a sheet of its own, which nobody changes. */

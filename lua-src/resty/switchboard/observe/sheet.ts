@@ -205,7 +205,9 @@ function clear(sheet: Sheet): void {
   for (const section of sheet.sections) {
     fill(section.numbers, NUMBERS_OF_ROW * BYTES);
     section.count = 0;
-    set_names(section, "");
+    if (section.packed_names !== "") {
+      set_names(section, "");
+    }
   }
 }
 

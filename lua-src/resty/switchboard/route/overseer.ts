@@ -7,8 +7,9 @@
 import { create as create_reclaim, Reclaim, tick as tick_reclaim } from "../balance/reclaim";
 import { note_event } from "../observe/events";
 import { printable, tell } from "../observe/journal";
+import { tick } from "../observe/ticks";
 import { wiped_at } from "../store/identity";
-import { holds, LOOK_EVERY } from "../store/lease";
+import { holds, rest } from "../store/lease";
 import { check_all, read_everything } from "./check";
 import { create as create_keeper, Keeper, tick as tick_snapshot } from "./snapshot_keeper";
 import { note_asked } from "./roster";
@@ -21,8 +22,6 @@ import { tick as tick_watch, Watch } from "./watch";
 const AGAIN = 1;
 /** Seconds between two looks at what is held: it may have come back. */
 const HELD_AGAIN = 5;
-/** Looks at the lease in one timer: nginx gives its memory back when it ends. */
-const LOOKS = 1000;
 /**
  * Seconds between two looks for what has ended in the dict of the node's state: nginx frees that only behind nothing that
  * lasts, so ejections of instances that never come back would fill it.
@@ -151,8 +150,8 @@ function run(premature: boolean, overseer: Overseer): void {
   }
 }
 
-/** Every LOOK_EVERY in every worker; `exiting` when it is the last time. */
-function tick(overseer: Overseer, exiting: boolean): void {
+/** At every look at the lease in every worker; `exiting` when it is the last time. */
+function look(overseer: Overseer, exiting: boolean): void {
   const { watch } = overseer;
   if (!exiting) {
     note_asked(watch.dicts.names, ngx.now());
@@ -180,24 +179,12 @@ function tick(overseer: Overseer, exiting: boolean): void {
   }
 }
 
-function stand_by(premature: boolean, overseer: Overseer): void {
-  for (const _ of $range(1, LOOKS)) {
-    const exiting = premature || ngx.worker.exiting();
-    const [ok, err] = pcall(tick, overseer, exiting);
-    if (!ok) {
-      tell(ngx.ERR, "bug lease", `the look at the lease failed: ${tostring(err)}`);
-    }
-    if (exiting) {
-      return;
-    }
-    ngx.sleep(LOOK_EVERY);
-  }
-  ngx.timer.at(0, stand_by, overseer);
-}
-
-/** Starts it in this worker. A sleep costs a fifth of a timer, of which there would be five a second. */
+/** Starts it in this worker. */
 function start(overseer: Overseer): void {
-  ngx.timer.at(0, stand_by, overseer);
+  tick(0, "lease", (exiting) => {
+    look(overseer, exiting);
+    return rest(overseer.watch.lease);
+  });
 }
 
 export { create, start };

@@ -255,7 +255,7 @@ function session(premature: boolean, watch: Watch): void {
 }
 
 /**
- * Call it every `LOOK_EVERY` of store/lease in every worker.
+ * Call it in every worker when `rest` of store/lease says that a look is due.
  *
  * @param exiting gives the lease back
  * @returns whether this worker is the one that watches

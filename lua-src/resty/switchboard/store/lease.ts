@@ -22,8 +22,9 @@ const KEY = "lease";
 const TERM = "lease:term";
 /** Seconds that it lives when it is not renewed. */
 const LIFETIME = 3;
-/** Seconds between two looks at it. */
-const LOOK_EVERY = 0.2;
+/** Seconds between two looks of its holder, and of another, who sees then that the holder is dead. */
+const LOOK_EVERY = 0.25;
+const OTHERS_LOOK_EVERY = 0.5;
 
 export interface Lease {
   state: NgxSharedDict;
@@ -56,7 +57,7 @@ function lives(pid: number): boolean {
   return system.switchboard_kill(pid, 0) === 0;
 }
 
-/** Renews the lease, or takes it when nobody has it. Call it every LOOK_EVERY seconds. */
+/** Renews the lease, or takes it when nobody has it. Call it again after `rest` seconds. */
 function look(lease: Lease): boolean {
   if (holds(lease)) {
     lease.state.expire(KEY, LIFETIME);
@@ -80,6 +81,11 @@ function look(lease: Lease): boolean {
   return made;
 }
 
+/** Seconds until the next look is due. */
+function rest(lease: Lease): number {
+  return lease.mine !== undefined ? LOOK_EVERY : OTHERS_LOOK_EVERY;
+}
+
 /** Gives it back at once, so that a worker that exits leaves no gap. */
 function release(lease: Lease): void {
   if (holds(lease)) {
@@ -88,4 +94,4 @@ function release(lease: Lease): void {
   lease.mine = undefined;
 }
 
-export { create, holder, holds, look, LOOK_EVERY, release };
+export { create, holder, holds, look, LOOK_EVERY, release, rest };

@@ -37,7 +37,7 @@ const PING_AFTER = 1;
 /** Seconds of silence after which it is not, also in the middle of a message. */
 const DEAF_AFTER = 3;
 /** Seconds between two looks at the silence: so soon an exiting worker stops listening. */
-const LOOK_EVERY = 0.2;
+const LOOK_EVERY = 0.25;
 /** Bytes that one message may take: what a script changed at once stands in one. */
 const MOST_BYTES = 67108864;
 

@@ -1,0 +1,87 @@
+/**
+ * What is done again and again in a worker, until it exits.
+ *
+ * All of it sleeps in one timer, and what is nearly due is done with what is: each time that a worker wakes up costs more than
+ * most of what it does then, and a sleep costs a fifth of a timer. Now and then the timer makes room for another, as
+ * nginx gives its memory back when it ends.
+ */
+
+import { tell } from "./journal";
+
+/** Times that it wakes up in one timer. */
+const TIMES = 1000;
+/** Seconds by which something may be done too soon. */
+const SLACK = 0.05;
+/** Seconds after which what has failed is tried again. */
+const AGAIN = 1;
+
+interface Task {
+  /** For messages. */
+  what: string;
+  /** @returns seconds until the next time; `exiting`: this is the last one */
+  run: (this: void, exiting: boolean) => number;
+  /** ngx.now() of the next time; before it begins, seconds from then. */
+  at: number;
+}
+
+let tasks: Task[] | undefined = undefined;
+let begun = false;
+
+function run(task: Task, now: number, exiting: boolean): void {
+  const [ok, result] = pcall(task.run, exiting);
+  if (!ok) {
+    tell(ngx.ERR, `bug ${task.what}`, `${task.what} failed: ${tostring(result)}`);
+  }
+  task.at = now + (ok ? (result as unknown as number) : AGAIN);
+}
+
+/** @returns seconds until something is due */
+function run_due(all: Task[], exiting: boolean): number {
+  const now = ngx.now();
+  let next = now + AGAIN;
+  for (const task of all) {
+    if (exiting || task.at <= now + SLACK) {
+      run(task, now, exiting);
+    }
+    next = math.min(next, task.at);
+  }
+  return math.max(next - ngx.now(), 0.001);
+}
+
+/** Begins at the same moment with all of it, so that what is due at multiples of something is due together. */
+function begin(premature: boolean, all: Task[]): void {
+  for (const task of all) {
+    task.at += ngx.now();
+  }
+  begun = true;
+  go_on(premature, all);
+}
+
+function go_on(premature: boolean, all: Task[]): void {
+  for (const _ of $range(1, TIMES)) {
+    const exiting = premature || ngx.worker.exiting();
+    const wait = run_due(all, exiting);
+    if (exiting) {
+      return;
+    }
+    ngx.sleep(wait);
+  }
+  ngx.timer.at(0, go_on, all);
+}
+
+/**
+ * Starts it in this worker. It may not yield.
+ *
+ * @param after seconds until the first time
+ */
+function tick(after: number, what: string, run: Task["run"]): void {
+  const task: Task = { what, run, at: begun ? ngx.now() + after : after };
+  if (tasks !== undefined) {
+    tasks.push(task);
+    return;
+  }
+  tasks = [task];
+  ngx.timer.at(0, begin, tasks);
+}
+
+export { tick };
