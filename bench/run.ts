@@ -27,6 +27,7 @@ const PARTS: Part[] = [
   { name: "balance", says: "picks, and how evenly they spread", quick: false },
   { name: "workers", says: "what many workers cost each other", quick: false },
   { name: "fanout", says: "what nodes cost Redis", quick: false },
+  { name: "scale", says: "a million names: loading, memory, snapshot", quick: false },
 ];
 /** Milliseconds after which a part is given up. */
 const PATIENCE = 25 * 60_000;
