@@ -2,7 +2,7 @@
  * How fast all names are read: as fast as this worker's requests allow.
  *
  * While it has none, two batches are on their way at a time, so that Redis works on one while the worker does on the other.
- * While it has some, there is one small batch at a time and a pause behind each. Answers that have come already are read
+ * While it has some, there is one small batch at a time, and no more than one in a millisecond. Answers that have come already are read
  * without a wait, so that others would never have their turn: after a slice of CPU they get it. What comes out longer than
  * that, as before the code is compiled, makes smaller batches.
  */
@@ -13,12 +13,12 @@ import { Loader } from "./loader";
 /** Names in one round trip. */
 const SMALLEST = 8;
 const IDLE_BATCH = 64;
-const BUSY_BATCH = 24;
+const BUSY_BATCH = 20;
 /** By how many a batch grows that was short. */
 const STEP = 4;
 /** Batches on their way at a time without requests. */
 const DEEP = 2;
-/** Seconds between two batches while there are requests. */
+/** Seconds from one batch to the next while there are requests. */
 const BREATH = 0.001;
 /** Seconds of CPU after which others have their turn, and how many are too long. */
 const SLICE = 0.001;
@@ -83,23 +83,23 @@ function give_way(turn: Semaphore): void {
   }
 }
 
-/** Lets others have their turn if it is time. Yields. */
-function rest(pace: Pace): void {
-  const spent = os.clock() - pace.since;
-  if (spent < SLICE && !pace.busy) {
-    return;
-  }
+/** Others have had their turn: what it was like tells how to go on. */
+function take_note(pace: Pace, spent: number): void {
   pace.batch =
     spent > LONG ? math.max(SMALLEST, math.floor(pace.batch / 2)) : math.min(IDLE_BATCH, pace.batch + STEP);
-  if (pace.busy) {
-    ngx.sleep(BREATH);
-  } else {
-    give_way(pace.turn);
-  }
   const served = pace.served();
   pace.busy = served !== pace.last;
   pace.last = served;
   pace.since = os.clock();
+}
+
+/** Lets others have their turn if it is time. Yields. */
+function rest(pace: Pace): void {
+  const spent = os.clock() - pace.since;
+  if (spent >= SLICE) {
+    give_way(pace.turn);
+    take_note(pace, spent);
+  }
 }
 
 /** Begins with a batch, and waits until there is time for another. Yields. */
@@ -110,8 +110,15 @@ function begin<Words extends unknown[]>(
 ): void {
   const [thread] = ngx.thread.spawn(read, ...words);
   pace.running.push(thread);
-  wait_until(pace, pace.busy ? 0 : DEEP - 1);
-  rest(pace);
+  if (pace.busy) {
+    // Most of what is read comes meanwhile.
+    ngx.sleep(BREATH);
+    wait_until(pace, 0);
+    take_note(pace, os.clock() - pace.since);
+  } else {
+    wait_until(pace, DEEP - 1);
+    rest(pace);
+  }
 }
 
 /** Waits for all that has begun. Yields. */
