@@ -11,9 +11,9 @@ import { down_since } from "../store/outage";
 import { begin_epoch } from "../store/trust";
 import { revision } from "./changes";
 import * as dict from "./dict";
-import { Dicts } from "./dict";
+import { Dicts, Stored } from "./dict";
 import { checked_epoch } from "./guard";
-import { count, last_page } from "./names";
+import { add_all, count, last_page } from "./names";
 import { identity_of, RecordKind, ROUTE } from "./snapshot";
 import { abandon, add, begin, end, end_frame, read, Writer, Written } from "./snapshot_file";
 import { walk } from "./walk";
@@ -22,6 +22,9 @@ import { walk } from "./walk";
 const APART = 10;
 /** Seconds between two slices: stock nginx logs a warning at each sleep of none. */
 const BREATH = 0.001;
+
+/** Routes that come back together: their names then take their places by few writes. */
+const TOGETHER = 64;
 
 const WRITTEN = "snapshot:written";
 const COVERS = "snapshot:covers";
@@ -89,26 +92,57 @@ function is_empty(dicts: Dicts): boolean {
   return dicts.routes.get_keys(1).length === 0 && !none_left;
 }
 
-/** @returns whether there was room for it */
-function bring_back(dicts: Dicts, kind: RecordKind, name: string, loaded: number, text: string): boolean {
+/** Routes that come back together; the lists have one order. */
+interface Returning {
+  names: string[];
+  routes: Stored[];
+}
+
+/** @returns for how many there was no room */
+function write_back(dicts: Dicts, some: Returning): number {
+  const pages = add_all(dicts.names, some.names);
+  let lost = 0;
+  for (const i of $range(0, some.names.length - 1)) {
+    const name = some.names[i]!;
+    const stored = some.routes[i]!;
+    stored.page = pages.get(name);
+    const [ok, evicted] = dict.write_route(dicts, name, stored);
+    lost += ok !== undefined && evicted === undefined ? 0 : 1;
+  }
+  some.names = [];
+  some.routes = [];
+  return lost;
+}
+
+/** @returns for how many there was no room */
+function bring_back(
+  dicts: Dicts,
+  some: Returning,
+  kind: RecordKind,
+  name: string,
+  loaded: number,
+  text: string,
+): number {
   if (kind !== ROUTE) {
     dict.write_match(dicts, name, { loaded: 0, epoch: 0, stamp: 0, pattern: text }, 0);
-    return true;
+    return 0;
   }
-  const stored = { loaded, fresh: dict.LONG_AGO, held: false, epoch: 0, stamp: 0, text };
-  const [ok, evicted] = dict.write_route(dicts, name, stored);
-  return ok !== undefined && evicted === undefined;
+  some.names.push(name);
+  some.routes.push({ loaded, fresh: dict.LONG_AGO, held: false, epoch: 0, stamp: 0, text });
+  return some.names.length < TOGETHER ? 0 : write_back(dicts, some);
 }
 
 function bring_all_back(config: Config, dicts: Dicts, path: string): void {
   const { state } = dicts;
   let routes = 0;
   let lost = 0;
+  const some: Returning = { names: [], routes: [] };
   const oldest = config.snapshot_max_age > 0 ? ngx.time() - config.snapshot_max_age : 0;
   const [written, wrong] = read(path, identity_of(config), oldest, (kind, name, loaded, text) => {
     routes += kind === ROUTE ? 1 : 0;
-    lost += bring_back(dicts, kind, name, loaded, text) ? 0 : 1;
+    lost += bring_back(dicts, some, kind, name, loaded, text);
   });
+  lost += write_back(dicts, some);
   if (written === undefined) {
     if (wrong !== undefined) {
       tell(ngx.WARN, "snapshot_refused", `nothing of the snapshot ${path} is used: ${wrong}`);
