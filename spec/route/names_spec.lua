@@ -44,6 +44,18 @@ describe("the list of names", function()
     assert.equal(2, names.count(shared))
   end)
 
+  it("has a route once that two loads have given places to", function()
+    local first = names.add(shared, "a.example")
+    for i = 1, 100 do assert(dict.write_route(dicts, ("r%d.example"):format(i), stored())) end
+    local second = names.add(shared, "a.example")
+    assert.are_not.equal(first, second)
+    assert(dict.write_route(dicts, "a.example", stored("\1", { page = first })))
+    assert(dict.write_route(dicts, "a.example", stored("\2", { page = second })))
+    assert.equal(first, dict.read_route(dicts, "a.example").page)
+    assert.equal(101, names.count(shared))
+    assert.is_false(names.has(shared, second, "a.example"))
+  end)
+
   it("uses the pages of deleted routes again", function()
     for round = 1, 50 do
       for i = 1, 200 do assert(dict.write_route(dicts, ("r%d-%d.example"):format(round, i), stored())) end

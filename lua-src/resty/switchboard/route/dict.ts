@@ -163,8 +163,13 @@ function write_route(
   name: string,
   stored: Stored,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  // Another worker may have learnt of it while this one read it from Redis: its name must not stand in two places.
-  const known = stored.page ?? read_route(dicts, name)?.page ?? 0;
+  // Another load may have learnt of it since this one gave it a place: its name must not stand in two.
+  const given = stored.page ?? 0;
+  const there = read_route(dicts, name)?.page ?? 0;
+  if (there > 0 && given > 0 && there !== given) {
+    remove(dicts.names, given, name, () => false);
+  }
+  const known = there > 0 ? there : given;
   const page = known > 0 ? known : add(dicts.names, name);
   const [ok, err] = put_route(dicts, name, stored, page);
   if (ok !== undefined && page > 0 && !has(dicts.names, page, name)) {
