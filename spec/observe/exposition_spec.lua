@@ -2,7 +2,7 @@ local exposition = require("resty.switchboard.observe.exposition")
 
 local function page_of(open, fill)
   local parts = {}
-  local page = exposition.create(open, function(text) parts[#parts + 1] = text end)
+  local page = exposition.create(open, function(words) parts[#parts + 1] = table.concat(words) end)
   fill(page)
   exposition.finish(page)
   return table.concat(parts), #parts
@@ -33,10 +33,26 @@ describe("a page of metrics", function()
 
   it("is written piece by piece", function()
     local text, parts = page_of(false, function(page)
-      for i = 1, 1000 do exposition.sample(page, "a", i) end
+      for i = 1, 2001 do exposition.sample(page, "a", i) end
     end)
     assert.is_true(parts >= 4)
-    assert.equal(1000, select(2, text:gsub("\n", "\n")))
+    assert.equal(2001, select(2, text:gsub("\n", "\n")))
+    assert.matches("a 1999\na 2000\na 2001\n$", text)
+  end)
+
+  it("leaves nothing for the collector", function()
+    local page = exposition.create(false, function() end)
+    local function fill()
+      for i = 1, 5000 do exposition.row(page, "a{", 'x="1"', "} ", i) end
+    end
+    for _ = 1, 20 do fill() end
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    fill()
+    local left = collectgarbage("count") - before
+    collectgarbage("restart")
+    assert.is_true(left < 16, left .. " kB")
   end)
 
   it("is OpenMetrics for who asks for it, as Prometheus does", function()

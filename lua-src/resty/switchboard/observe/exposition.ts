@@ -6,37 +6,37 @@
 
 export type Kind = "counter" | "gauge" | "histogram";
 
+/**
+ * A page that is being written. Its text is never put together here: nginx takes its words one by one. A page of a
+ * thousand routes would else be tens of thousands of strings, which the collector sweeps up while requests wait.
+ */
 export interface Page {
   /** OpenMetrics: counters' families are named without `_total`, and the page has an end. */
   open: boolean;
-  lines: string[];
+  words: (string | number)[];
   count: number;
-  /** Takes the text whenever there is enough of it; may yield. */
-  write: (this: void, text: string) => void;
+  /** Takes the words whenever there are enough of them, and keeps none; may yield. */
+  write: (this: void, words: (string | number)[]) => void;
 }
 
-/** Lines that are written at once: some tenths of a millisecond of work. */
-const LINES_AT_ONCE = 250;
-const WHOLE = 9007199254740992;
+/** Words that are written at once, of 500 lines: some tenths of a millisecond of work. */
+const WORDS_AT_ONCE = 2500;
+/** nginx writes whole numbers below as they are. */
+const WHOLE = 1e14;
 
-function create(open: boolean, write: (this: void, text: string) => void): Page {
-  return { open, lines: [], count: 0, write };
+function create(open: boolean, write: (this: void, words: (string | number)[]) => void): Page {
+  return { open, words: [], count: 0, write };
 }
 
 function flush(page: Page): void {
-  if (page.count > 0) {
-    page.lines.push("");
-    page.write(table.concat(page.lines, "\n"));
-    page.lines = [];
+  const { words, count } = page;
+  if (count > 0) {
+    // The table is used again: what is left of a longer turn before is no part of this one.
+    for (const i of $range(words.length, count + 1, -1)) {
+      words[i - 1] = undefined!;
+    }
+    page.write(words);
     page.count = 0;
-  }
-}
-
-function line(page: Page, text: string): void {
-  page.lines[page.count] = text;
-  page.count += 1;
-  if (page.count >= LINES_AT_ONCE) {
-    flush(page);
   }
 }
 
@@ -51,28 +51,54 @@ function escape(value: string): string {
   return clean;
 }
 
-function text_of(value: number): string {
-  return value % 1 === 0 && math.abs(value) < WHOLE
-    ? string.format("%d", value)
-    : string.format("%.6g", value);
+/** As nginx writes it; other numbers shorter than nginx would. */
+function word_of(value: number): string | number {
+  if (value % 1 === 0) {
+    return math.abs(value) < WHOLE ? value : string.format("%.0f", value);
+  }
+  return string.format("%.6g", value);
+}
+
+function text(page: Page, words: string): void {
+  page.words[page.count] = words;
+  page.count += 1;
 }
 
 /** Begins a family; all its samples follow before the next one. */
 function family(page: Page, name: string, kind: Kind, help: string): void {
   const called = page.open && kind === "counter" ? string.gsub(name, "_total$", "")[0] : name;
-  line(page, `# HELP ${called} ${help}`);
-  line(page, `# TYPE ${called} ${kind}`);
+  text(page, `# HELP ${called} ${help}\n# TYPE ${called} ${kind}\n`);
+}
+
+/**
+ * A sample, from parts that there are anyway: no string is made of them.
+ *
+ * @param series what the line begins with, such as `a_total{`
+ * @param labels such as `route="a.example"`
+ * @param more what comes before the value, such as `,code="2xx"} `
+ */
+function row(page: Page, series: string, labels: string, more: string, value: number): void {
+  const { words: all, count } = page;
+  all[count] = series;
+  all[count + 1] = labels;
+  all[count + 2] = more;
+  all[count + 3] = word_of(value);
+  all[count + 4] = "\n";
+  page.count = count + 5;
+  if (page.count >= WORDS_AT_ONCE) {
+    flush(page);
+  }
 }
 
 /** @param series its name, and its labels in braces */
 function sample(page: Page, series: string, value: number): void {
-  line(page, `${series} ${text_of(value)}`);
+  row(page, series, "", " ", value);
 }
 
 /** Ends the page. */
 function finish(page: Page): void {
   if (page.open) {
-    line(page, "# EOF");
+    text(page, "# EOF\n");
   }
   flush(page);
 }
@@ -91,4 +117,4 @@ function content_type(open: boolean): string {
     : "text/plain; version=0.0.4; charset=utf-8";
 }
 
-export { content_type, create, escape, family, finish, sample, wants_open_metrics };
+export { content_type, create, escape, family, finish, row, sample, wants_open_metrics };

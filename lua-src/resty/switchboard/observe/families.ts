@@ -1,7 +1,7 @@
 /** The families of counters: their totals, and the same by route and by instance. */
 
 import { SERIES, total_of } from "./counters";
-import { escape, family, Kind, Page, sample } from "./exposition";
+import { escape, family, Kind, Page, row as write_row, sample } from "./exposition";
 import { REST } from "./ledger";
 import { NUMBERS_OF_ROW, Section, Sheet } from "./sheet";
 import { ANSWERS, BOUNDS, BUCKETS, CLASSES, DURATION, TRIES } from "./tally";
@@ -32,6 +32,11 @@ const HELP: Record<string, [Kind, string] | undefined> = {
 };
 
 const CLASS_NAMES = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/** The same as the end of a series. */
+const CODES: string[] = [];
+for (const name of CLASS_NAMES) {
+  CODES.push(`,code="${name}"} `);
+}
 
 function family_of(series: string): string {
   const [name] = string.match(series, "^[^{]+");
@@ -55,33 +60,53 @@ function sum_of(section: Section, place: number): number {
   return sum;
 }
 
-/** The bounds of a histogram as its label `le` has them. */
-function bound_labels(): string[] {
-  const labels: string[] = [];
+/** What stands between the other labels of a histogram's bucket and its value. */
+function bounds_after(comma: string): string[] {
+  const found: string[] = [];
   for (const bound of BOUNDS) {
-    labels.push(string.format("%.14g", bound / 1000));
+    found.push(`${comma}le="${string.format("%.14g", bound / 1000)}"} `);
   }
-  labels.push("+Inf");
-  return labels;
+  found.push(`${comma}le="+Inf"} `);
+  return found;
 }
 
-/** @param of gives the number at a place */
+/** The words of a histogram beside its labels and values. */
+interface Histogram {
+  bucket: string;
+  bounds: string[];
+  sum: string;
+  count: string;
+  end: string;
+}
+
+function histogram(name: string, is_labelled: boolean): Histogram {
+  const [brace, end] = is_labelled ? ["{", "} "] : ["", " "];
+  return {
+    bucket: `${name}_bucket{`,
+    bounds: bounds_after(is_labelled ? "," : ""),
+    sum: `${name}_sum${brace}`,
+    count: `${name}_count${brace}`,
+    end,
+  };
+}
+
+/** @param row undefined: all of them together */
 function write_histogram(
   page: Page,
-  name: string,
-  label: string,
-  bounds: string[],
-  of: (this: void, place: number) => number,
+  words: Histogram,
+  labels: string,
+  section: Section,
+  row: number | undefined,
 ): void {
-  const first = label !== "" ? `${label},` : "";
-  const alone = label !== "" ? `{${label}}` : "";
+  const { bucket, bounds, end } = words;
   let below = 0;
   for (const i of $range(0, bounds.length - 1)) {
-    below += of(BUCKETS + i);
-    sample(page, `${name}_bucket{${first}le="${bounds[i]!}"}`, below);
+    below += row !== undefined ? number_at(section, row, BUCKETS + i) : sum_of(section, BUCKETS + i);
+    write_row(page, bucket, labels, bounds[i]!, below);
   }
-  sample(page, `${name}_sum${alone}`, of(DURATION) / 1000);
-  sample(page, `${name}_count${alone}`, below);
+  const duration = row !== undefined ? number_at(section, row, DURATION) : sum_of(section, DURATION);
+  write_row(page, words.sum, labels, end, duration / 1000);
+  write_row(page, words.count, labels, end, below);
 }
 
 /** Totals over all routes. They name none. */
@@ -106,7 +131,7 @@ function write_totals(page: Page, sheet: Sheet, counting: boolean): void {
     sample(page, "switchboard_tries_total", sum_of(routes, TRIES));
     const name = "switchboard_request_duration_seconds";
     family(page, name, "histogram", "How long requests took that were sent to instances.");
-    write_histogram(page, name, "", bound_labels(), (place) => sum_of(routes, place));
+    write_histogram(page, histogram(name, false), "", routes, undefined);
   }
 }
 
@@ -125,31 +150,28 @@ function labels_of(section: Section, what: string): string[] {
  */
 function write_section(page: Page, section: Section, what: string): void {
   const labels = labels_of(section, what);
-  const bounds = bound_labels();
   const prefix = `switchboard_${what}`;
   family(page, `${prefix}_requests_total`, "counter", `Requests by ${what} and status class.`);
+  const requests = `${prefix}_requests_total{`;
   for (const row of $range(0, section.count)) {
     for (const i of $range(0, 4)) {
-      sample(
-        page,
-        `${prefix}_requests_total{${labels[row]!},code="${CLASS_NAMES[i]!}"}`,
-        number_at(section, row, CLASSES + i),
-      );
+      write_row(page, requests, labels[row]!, CODES[i]!, number_at(section, row, CLASSES + i));
     }
   }
   family(page, `${prefix}_duration_seconds`, "histogram", `How long requests took, by ${what}.`);
+  const durations = histogram(`${prefix}_duration_seconds`, true);
   for (const row of $range(0, section.count)) {
-    write_histogram(page, `${prefix}_duration_seconds`, labels[row]!, bounds, (place) =>
-      number_at(section, row, place),
-    );
+    write_histogram(page, durations, labels[row]!, section, row);
   }
   family(page, `${prefix}_tries_total`, "counter", `Tries by ${what}.`);
+  const tries = `${prefix}_tries_total{`;
   for (const row of $range(0, section.count)) {
-    sample(page, `${prefix}_tries_total{${labels[row]!}}`, number_at(section, row, TRIES));
+    write_row(page, tries, labels[row]!, "} ", number_at(section, row, TRIES));
   }
   family(page, `${prefix}_answers_total`, "counter", `Answers of the router itself, by ${what}.`);
+  const answers = `${prefix}_answers_total{`;
   for (const row of $range(0, section.count)) {
-    sample(page, `${prefix}_answers_total{${labels[row]!}}`, number_at(section, row, ANSWERS));
+    write_row(page, answers, labels[row]!, "} ", number_at(section, row, ANSWERS));
   }
 }
 

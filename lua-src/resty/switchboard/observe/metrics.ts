@@ -102,8 +102,8 @@ function write_ejections(page: Page, state: NgxSharedDict, by_name: boolean): vo
 }
 
 /** Between two pieces of a page requests have their turn. */
-function write_and_yield(text: string): void {
-  ngx.print(text);
+function write_and_yield(words: (string | number)[]): void {
+  ngx.print(words);
   ngx.sleep(BREATH);
 }
 
