@@ -17,7 +17,7 @@ docker_run = docker run --rm -v "$$PWD":/switchboard:ro -w /switchboard
 sources := $(shell find lua-src -name '*.ts' 2>/dev/null)
 page := $(wildcard dashboard/*)
 
-.PHONY: help build lint gates spec integration guard bench soak test dist install run image clean engine
+.PHONY: help build lint gates spec integration guard bench soak test dist install run image pictures clean engine
 
 help: ## show this list
 	@echo "make <what>:"
@@ -128,6 +128,10 @@ image: build engine ## the image `switchboard`
 
 run: image ## Redis, the router and three sample apps; stays up until Ctrl-C
 	@exec npx tsx tools/run.ts
+
+pictures: build engine ## the pictures of the dashboard in docs/, by a real router and Chromium
+	$(call say,pictures)
+	@TESTCONTAINERS_RYUK_DISABLED=true npx tsx tools/screenshots.ts
 
 clean: ## what was built here; images stay
 	rm -rf lib dist nginx/admin/ui node_modules soak-logs

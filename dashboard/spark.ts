@@ -1,6 +1,8 @@
 /** A small curve of a number's last minutes. */
 
 const POINTS = 90;
+/** So many fill the width at least: a new curve does not begin as a speck. */
+const FEWEST = 10;
 const [WIDTH, HEIGHT] = [120, 22];
 
 export class Spark {
@@ -19,8 +21,9 @@ export class Spark {
       this.values.shift();
     }
     const most = Math.max(...this.values, 1);
+    const step = WIDTH / (Math.max(this.values.length, FEWEST) - 1);
     const points = this.values.map((each, i) => {
-      const x = WIDTH - ((this.values.length - 1 - i) * WIDTH) / (POINTS - 1);
+      const x = WIDTH - (this.values.length - 1 - i) * step;
       const y = HEIGHT - 1.5 - (each / most) * (HEIGHT - 3);
       return `${x.toFixed(1)} ${y.toFixed(1)}`;
     });
