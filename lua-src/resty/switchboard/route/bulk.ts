@@ -172,7 +172,13 @@ function read_together(loader: Loader, batch: Batch, places: number[], asked: As
     if (read[i] === false && asked[i]!.quickly) {
       left.push(place);
     }
-    batch.outcomes[place] = conclude_one(loader, name, batch.begun[place]!, read[i]!, batch.deadline);
+    const began = batch.begun[place]!;
+    const outcome = conclude_one(loader, name, began, read[i]!, batch.deadline);
+    if (outcome === false && began.page !== undefined) {
+      // It was changed meanwhile, and is read again: its place in the list is not waiting for that.
+      dict.tidy(loader.dicts, began.page, name);
+    }
+    batch.outcomes[place] = outcome;
   }
   return left;
 }
