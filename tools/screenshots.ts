@@ -18,7 +18,7 @@ const folder = process.argv[2] ?? "docs";
 const ROUTES = 10_000;
 const [WIDTH, HEIGHT] = [1120, 660];
 /** Bytes that a picture may have. */
-const MOST = 150_000;
+const MOST = 150 * 1024;
 /** Requests a second, and for how many seconds before a picture. */
 const PACE = 150;
 const WARM_UP = 25;
