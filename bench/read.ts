@@ -37,6 +37,26 @@ export interface Results {
     >;
     message_ratio?: Figure;
   };
+  scrape?: {
+    routes: number;
+    rps: number;
+    alone_p99_us: Figure;
+    readers: Record<
+      string,
+      {
+        p99_us: Figure;
+        p99_ratio: Figure;
+        page_ms: { median: number; p99: number; max: number };
+        pages: number;
+      }
+    >;
+    made_up: {
+      hosts: number;
+      worker_kb: [number, number, number];
+      routes_lost: number;
+      series: number;
+    };
+  };
   instructions?: Record<string, number>;
   instructions_over_bare?: number;
   instructions_over_bare_two_lines?: number;

@@ -201,6 +201,34 @@ function misses({ cache_misses: found }: Results): string | undefined {
   return table(["", "instructions", "lines not in L1 (48 kB)", "lines not in L2 (1 MB)"], rows);
 }
 
+const READERS: Record<string, string> = {
+  scrape_each_second: "a scrape of `/metrics` each second",
+  scrape_without_pause: "scrapes one after the other",
+  dashboard: "an open dashboard",
+};
+
+function scrape({ scrape: found }: Results): string | undefined {
+  if (found === undefined) {
+    return undefined;
+  }
+  const rows = Object.entries(found.readers).map(([name, of]) => [
+    READERS[name] ?? name,
+    show(of.p99_us, 0),
+    show(of.p99_ratio, 2),
+    of.page_ms.median.toFixed(0),
+    of.page_ms.max.toFixed(0),
+    thousands(of.pages),
+  ]);
+  const { hosts, worker_kb, routes_lost, series } = found.made_up;
+  const [before, early, late] = worker_kb.map((kb) => (kb / 1024).toFixed(1));
+  return `${thousands(found.routes)} routes, each with requests, ${thousands(found.rps)} requests/s; alone their p99 is ${show(found.alone_p99_us, 0)} us.
+
+${table(["beside the requests", "their p99, us", "over that without", "a page, ms (median)", "longest", "pages"], rows)}
+
+${thousands(hosts)} made-up hosts: the worker's own memory is ${before} MB before, ${early} MB after a fifth of them, ${late} MB after all; routes
+that are lost: ${routes_lost}; series of \`/metrics\` that name one: ${series}.`;
+}
+
 /** The blocks by their names; undefined: results.json has nothing for it. */
 function blocksOf(found: Results, folder: string): Record<string, string | undefined> {
   const whole = found.costs !== undefined && found.runs?.costs !== undefined ? (found as Found) : undefined;
@@ -210,6 +238,7 @@ function blocksOf(found: Results, folder: string): Record<string, string | undef
     routes: whole && routes(whole),
     websockets: websockets(found),
     misses: misses(found),
+    scrape: scrape(found),
   };
 }
 
