@@ -95,10 +95,12 @@ export class Names {
     if (kind === "route_added" && !isThere && (at < this.names.length || this.next === null)) {
       this.names.splice(at, 0, subject);
       this.total += 1;
+      this.known += 1;
       this.changed();
     } else if (kind === "route_removed" && isThere) {
       this.names.splice(at, 1);
       this.total -= 1;
+      this.known -= 1;
       this.changed();
     }
   }

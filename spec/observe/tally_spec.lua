@@ -122,8 +122,8 @@ describe("counts by route", function()
       local began = os.clock()
       local last, worst = began, 0
       lines = 0
-      local page = exposition.create(false, function(text)
-        local _, more = text:gsub("\n", "\n")
+      local page = exposition.create(false, function(words)
+        local _, more = table.concat(words):gsub("\n", "\n")
         lines = lines + more
         worst = math.max(worst, os.clock() - last)
         last = os.clock()
