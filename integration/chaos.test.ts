@@ -104,15 +104,23 @@ async function writeAndAsk(stage: Stage, backends: Backend[], seed: number, writ
 
 const LONG = { SWITCHBOARD_TTL: "600s" };
 
+/** It writes down each change at once: one that is killed has lost nothing. */
+const DURABLE = { arguments: ["--appendonly", "yes", "--appendfsync", "always"] };
+
+/** What was in flight on a worker that ended is lost with it; no answer of a living one is a failure. */
+function answersAmong(failures: string[]): string[] {
+  return failures.filter((failure) => /^\d{3} /.test(failure));
+}
+
 describe("while ten thousand changes are written", () => {
-  const stage = useStage({ environment: LONG, ...SAYS_WHO });
+  const stage = useStage({ environment: LONG, ...SAYS_WHO, redis: DURABLE });
   const threeBackends = async (): Promise<Backend[]> => [
     await stage.backend("a"),
     await stage.backend("b"),
     await stage.backend("c"),
   ];
 
-  it("and Redis restarts five times, no request fails and no change is lost", async () => {
+  it("and Redis is killed and restarted five times, no request fails and no change is lost", async () => {
     const backends = await threeBackends();
     const host = await stage.serve("steady.test", backends[0]!);
     await stage.router.echo({ host });
@@ -120,13 +128,33 @@ describe("while ten thousand changes are written", () => {
       const writing = writeAndAsk(stage, backends, 1, WRITES);
       for (let i = 0; i < 5; i += 1) {
         await pass(0.3);
-        await stage.redis.stop();
+        await (i % 2 === 0 ? stage.redis.kill() : stage.redis.stop());
         await pass(0.2);
         await stage.redis.start();
       }
       await writing;
     });
     assert.deepEqual(load.failures, []);
+    await allEqual(stage, backends);
+  });
+
+  it("and nginx is reloaded while Redis is away and as it comes back, no change is lost", async () => {
+    const backends = await threeBackends();
+    const host = await stage.serve("reloaded.test", backends[0]!);
+    await stage.router.echo({ host });
+    const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
+      const writing = writeAndAsk(stage, backends, 4, 2000);
+      for (let i = 0; i < 2; i += 1) {
+        await stage.redis.kill();
+        await stage.router.signal("HUP");
+        await pass(0.5);
+        await Promise.all([stage.redis.start(), stage.router.signal("HUP")]);
+        await pass(0.5);
+      }
+      await writing;
+    });
+    assert.deepEqual(answersAmong(load.failures), []);
+    await eventually("the old workers are gone", async () => eachWorker(stage.router));
     await allEqual(stage, backends);
   });
 
@@ -147,9 +175,7 @@ describe("while ten thousand changes are written", () => {
       }
       await writing;
     });
-    // What was in flight on a killed worker is lost with it; no answer of a living one is a failure.
-    const answers = load.failures.filter((failure) => /^\d{3} /.test(failure));
-    assert.deepEqual(answers, []);
+    assert.deepEqual(answersAmong(load.failures), []);
     await eventually("the old workers are gone", async () => eachWorker(stage.router));
     await allEqual(stage, backends);
   });

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { Backend } from "./support/backends.ts";
 import { eventually } from "./support/eventually.ts";
 import { underLoad } from "./support/load.ts";
+import { startProxy } from "./support/proxy.ts";
 import { useStage, type Stage } from "./support/stage.ts";
 
 const ENVIRONMENT = { SWITCHBOARD_TTL: "600s", SWITCHBOARD_EMPTY_HOLD: "0" };
@@ -186,5 +187,40 @@ describe("with preload", () => {
       async () => assert.equal((await router.echo({ host: "x1.wild.preloaded.test" })).name, "b"),
       1,
     );
+  });
+
+  it("a name whose reply is too large keeps nobody else from being read, or from being believed gone", async () => {
+    const a = await stage.backend("a");
+    const hosts = hostsOf("fat", 20);
+    await Promise.all(["grown.fat.test", ...hosts].map(async (host) => stage.serve(host, a)));
+    const fatten = async (host: string): Promise<void> => {
+      for (let i = 0; i < 90; i += 1) {
+        await stage.redis.client.sadd(`backends:${host}`, `${i}`.padEnd(60_000, "x"));
+      }
+    };
+    await fatten("born.fat.test");
+    const proxy = await startProxy(stage.redis.port);
+    const router = await stage.moreRouter({
+      environment: {
+        SWITCHBOARD_REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
+        SWITCHBOARD_PRELOAD: "on",
+        SWITCHBOARD_TTL: "600s",
+        SWITCHBOARD_EMPTY_HOLD: "0",
+      },
+    });
+    await router.logged(/not all routes are preloaded: .*born\.fat\.test.*its reply is too large/);
+    const known = async (): Promise<number> => (await router.metrics()).get("switchboard_routes") ?? 0;
+    await eventually("all others are known", async () => assert.ok((await known()) >= 21));
+    await router.echo({ host: "grown.fat.test" });
+
+    proxy.cut();
+    await fatten("grown.fat.test");
+    await stage.redis.client.del(`backends:${hosts[0]!}`);
+    proxy.pass();
+    await eventually("what is gone is unknown", async () => {
+      assert.equal((await router.ask({ host: hosts[0]! })).status, 404);
+    });
+    assert.equal((await router.echo({ host: "grown.fat.test" })).name, "a");
+    await proxy.close();
   });
 });

@@ -26,6 +26,8 @@ export function imageOf(kind: Image): string {
 export interface Control {
   /** Sends SIGTERM and waits for the end. */
   stop(): Promise<void>;
+  /** Sends SIGKILL and waits for the end. */
+  kill(): Promise<void>;
   start(): Promise<void>;
   /** Freezes its processes: connections stay open and nobody answers. */
   pause(): Promise<void>;
@@ -41,6 +43,11 @@ export async function controlOf(container: StartedTestContainer): Promise<Contro
   return {
     stop: async () => {
       await handle.stop({ t: 10 });
+    },
+    kill: async () => {
+      const ended = handle.wait();
+      await handle.kill({ signal: "SIGKILL" });
+      await ended;
     },
     start: async () => {
       await handle.start();

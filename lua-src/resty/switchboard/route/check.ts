@@ -6,6 +6,7 @@
  */
 
 import { transaction } from "../store/redis";
+import { TOO_LARGE } from "../store/wire";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many } from "./bulk";
@@ -25,12 +26,26 @@ export interface Tally {
   gone: number;
   /** The look could not be ended. */
   failed: string | undefined;
+  /** A name that nobody can read while others are read: why. It is not gone. */
+  unreadable: string | undefined;
+}
+
+function new_tally(): Tally {
+  return { known: 0, gone: 0, failed: undefined, unreadable: undefined };
+}
+
+/** Whether it is the name's own fault that it could not be read: it hurts itself alone. */
+function is_own_fault(err: string | undefined): boolean {
+  return err !== undefined && string.find(err, TOO_LARGE, 1, true)[0] !== undefined;
 }
 
 /** Reads names together. Yields. */
 function read_batch(loader: Loader, batch: string[], tally: Tally): void {
   for (const { name, loaded, err } of load_many(loader, batch, PATIENCE)) {
-    if (loaded === undefined) {
+    if (loaded === undefined && is_own_fault(err)) {
+      tally.known += 1;
+      tally.unreadable = `${name}: ${err}`;
+    } else if (loaded === undefined) {
       tally.failed = err;
     } else if (string.byte(name) !== AT) {
       tally.known += 1;
@@ -50,7 +65,7 @@ function begin_batch(pace: Pace, batch: string[], tally: Tally): void {
 /** Reads every known name again that was not read in this epoch. Yields. */
 function check_all(pace: Pace, epoch: number): Tally {
   const { dicts } = pace.loader;
-  const tally: Tally = { known: 0, gone: 0, failed: undefined };
+  const tally = new_tally();
   let batch: string[] = [];
   const read = (): boolean => {
     const some = batch;
@@ -160,7 +175,7 @@ function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): s
  */
 function read_everything(pace: Pace, epoch: number): string | undefined {
   const { loader } = pace;
-  const tally: Tally = { known: 0, gone: 0, failed: undefined };
+  const tally = new_tally();
   const { state } = loader.dicts;
   const before = evictions(state);
   for (const prefix of prefixes_of(loader.layouts, [])) {
@@ -174,8 +189,10 @@ function read_everything(pace: Pace, epoch: number): string | undefined {
   if (evictions(state) !== before) {
     return "switchboard_routes has no room for all routes: make its lua_shared_dict larger";
   }
-  note_complete(state, epoch);
-  return undefined;
+  if (tally.unreadable === undefined) {
+    note_complete(state, epoch);
+  }
+  return tally.unreadable;
 }
 
 export { check_all, read_everything };
