@@ -79,7 +79,7 @@ guard: build engine ## instructions and shared-dict bytes a request may cost; UP
 	$(call say,guard)
 	@UPDATE=$(UPDATE) npx tsx bench/guard.ts
 
-bench: build engine ## what everything costs, some 20 minutes; QUICK=1 for a look of three: see bench/README.md
+bench: build engine ## what everything costs, some 45 minutes; QUICK=1 for a look of three: see bench/README.md
 	$(call say,bench)
 	@QUICK=$(QUICK) npx tsx bench/run.ts
 
