@@ -1,6 +1,8 @@
 /** What goes wrong on purpose, beside the sites that fail: one thing after the other, until the soak is over. */
 
+import { strict as assert } from "node:assert";
 import { setTimeout as pause } from "node:timers/promises";
+import { eventually } from "../../integration/support/eventually.ts";
 import { flood } from "../../integration/support/flood.ts";
 import { replaceOne, type Sites } from "./sites.ts";
 import type { Tried, World } from "./world.ts";
@@ -22,6 +24,8 @@ const FLOODERS = 16;
 const FLOOD_PATIENCE = 120;
 /** Seconds that Redis is away. */
 const AWAY = 1.5;
+/** Seconds that a write may take to be heard of on a machine that does all this at once. */
+const HEARD = 1.5;
 /** Seconds from its return until everything was read again and every router hears of every change. */
 const READ_AGAIN = 15;
 /** Seconds from its return until a router asks it again: it does not ask a server that is down all the time. */
@@ -48,10 +52,19 @@ async function makeFlood(world: World, troubles: Troubles, tried: Tried): Promis
 }
 
 /** Something befalls Redis, from which it comes back. */
-async function befall(world: World, begin: () => Promise<void>, end: () => Promise<void>): Promise<void> {
+async function befall(
+  world: World,
+  sites: Sites,
+  begin: () => Promise<void>,
+  end: () => Promise<void>,
+): Promise<void> {
   world.storeIsWell = false;
-  // Writes in two steps that began before are over.
-  await pause(500);
+  // A platform that ends an instance which it could not take out of Redis before has taken it from everybody.
+  await eventually("the deployments that have begun are over", () =>
+    assert.ok(sites.fleet.every((fleet) => !fleet.busy)),
+  );
+  // Everybody has heard of the last writes.
+  await pause(HEARD * 1000);
   await begin();
   await pause(AWAY * 1000);
   await end();
@@ -60,7 +73,7 @@ async function befall(world: World, begin: () => Promise<void>, end: () => Promi
   world.storeIsWell = true;
 }
 
-function steps(world: World, troubles: Troubles): [string, () => Promise<void>][] {
+function steps(world: World, sites: Sites, troubles: Troubles): [string, () => Promise<void>][] {
   const { redis, old, renewed } = world;
   const reload = async (): Promise<void> => {
     troubles.reloads += 1;
@@ -68,11 +81,11 @@ function steps(world: World, troubles: Troubles): [string, () => Promise<void>][
   };
   const restart = async (): Promise<void> => {
     troubles.store_restarts += 1;
-    await befall(world, redis.stop, redis.start);
+    await befall(world, sites, redis.stop, redis.start);
   };
   const freeze = async (): Promise<void> => {
     troubles.store_freezes += 1;
-    await befall(world, redis.pause, redis.resume);
+    await befall(world, sites, redis.pause, redis.resume);
   };
   return [
     [`a flood of ${FLOOD} made-up hosts at ${old.name}`, async () => makeFlood(world, troubles, old)],
@@ -125,7 +138,7 @@ export function startTroubles(
     deaths: 0,
   };
   const inTurn = async (): Promise<void> => {
-    const all = steps(world, troubles);
+    const all = steps(world, sites, troubles);
     for (let i = 0; world.running && world.journal.seconds() < until; i += 1) {
       await pause(CALM * 1000);
       const [what, step] = all[i % all.length]!;
