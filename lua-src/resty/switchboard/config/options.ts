@@ -147,7 +147,13 @@ const OPTIONS: Option[] = [
     "how old a route may be that is served because Redis is silent; 0: no limit",
   ),
   time("negative_ttl", "2s", 0.1, A_DAY, "how long an unknown host is remembered"),
-  time("empty_hold", "250ms", 0, 60, "how long the last instances of a route that became empty are kept"),
+  time(
+    "empty_hold",
+    "250ms",
+    0,
+    60,
+    "how long the last instances of a route that became empty are kept; with `0` a route that is read in the very moment of a FLUSHALL is believed gone, before the guard hears of the flush",
+  ),
   time("clock_slack", "5s", 0, 3600, "how much later than its score an instance of a sorted set ends"),
   {
     name: "balance",
