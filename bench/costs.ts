@@ -19,12 +19,12 @@ import {
   SPLIT,
   type Target,
 } from "./targets.ts";
-import { type Expected, keepCoreFree, type Load, measure, type Sample } from "./load.ts";
+import { type Expected, keepCoreFree, type Load, measure, resultOf, type Sample } from "./load.ts";
 import { play } from "./part.ts";
 import { type Proxy, proxy, renewWorkers, startProxies, stopProxies } from "./proxies.ts";
 import { QUICK, record } from "./results.ts";
 import { Series } from "./series.ts";
-import { eventually, prepareHaproxy, type Stage } from "./stage.ts";
+import { eventually, metricOf, prepareHaproxy, type Stage } from "./stage.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? (QUICK ? 1 : 5));
 const SECONDS = Number(process.env.SECONDS ?? 1);
@@ -154,22 +154,12 @@ function castOf(scenarios: Scenario[]): Cast {
   };
 }
 
-async function metric(stage: Stage, { port }: Proxy, series: string): Promise<number> {
-  const page = await stage.exec(`curl -s http://127.0.0.1:${port + 1}/metrics`);
-  return Number(
-    page
-      .split("\n")
-      .find((line) => line.startsWith(`${series} `))
-      ?.split(" ")[1],
-  );
-}
-
 async function startKnowing(stage: Stage, knowing: Proxy[]): Promise<void> {
   await startProxies(stage, knowing, HOST);
   for (const each of knowing) {
     await eventually(
       `all routes in ${each.id}`,
-      async () => (await metric(stage, each, "switchboard_routes_complete")) === 1,
+      async () => (await metricOf(stage, each.port + 1, "switchboard_routes_complete")) === 1,
       PRELOAD_PATIENCE,
     );
   }
@@ -182,11 +172,11 @@ async function walkThrough(stage: Stage, { id, port }: Proxy): Promise<void> {
     const output = await stage.exec(
       `START=${next} HOSTS=${MOST} wrk -t1 -c16 -d2s -s /tmp/bench/load.lua http://127.0.0.1:${port}/`,
     );
-    const count = Number(/RESULT (\d+)/.exec(output)?.[1] ?? 0);
-    if (count === 0) {
+    const { requests } = resultOf(output);
+    if (requests === 0) {
       throw new Error(`${id} answered nothing while it was asked for all hosts`);
     }
-    next += count;
+    next += requests;
   }
 }
 

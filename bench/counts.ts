@@ -5,6 +5,7 @@
  * Environment: REQUESTS for callgrind, COUNTS (3) of which the median is taken.
  */
 
+import { quantile } from "./figure.ts";
 import { instructionsOf, type Misses, missesOf } from "./instructions.ts";
 import { play } from "./part.ts";
 import { QUICK, record } from "./results.ts";
@@ -51,11 +52,6 @@ const JOBS: Job[] = [
 /** For a look. */
 const QUICK_JOBS = ["bare", "router", "plain_path", "options_and_path"];
 
-/** The middle one: LuaJIT lays its traces out differently now and then. */
-function median(counts: number[]): number {
-  return [...counts].sort((a, b) => a - b)[Math.floor(counts.length / 2)]!;
-}
-
 async function prepare(stage: Stage): Promise<void> {
   await register(stage, MANY);
   await registerSpecial(stage);
@@ -97,7 +93,8 @@ await play("instructions", async (stage) => {
     const jobs = Array.from({ length: COUNTS }, () => chosen).flat();
     const counts = new Map<string, number[]>();
     await Promise.all([count(stage, jobs, counts), count(other, jobs, counts)]);
-    const instructions = Object.fromEntries([...counts].map(([name, all]) => [name, median(all)]));
+    // The middle ones: LuaJIT lays its traces out differently now and then.
+    const instructions = Object.fromEntries([...counts].map(([name, all]) => [name, quantile(all, 0.5)]));
     const over = (one: string, base: string): number | undefined =>
       instructions[one] === undefined || instructions[base] === undefined
         ? undefined

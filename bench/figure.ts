@@ -6,9 +6,14 @@ export interface Figure {
   max: number;
 }
 
-export function figureOf(values: number[]): Figure {
+/** The value below which this share of all lies; 0.5: the middle one. */
+export function quantile(values: number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return { median: sorted[Math.floor(sorted.length / 2)]!, min: sorted[0]!, max: sorted.at(-1)! };
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+}
+
+export function figureOf(values: number[]): Figure {
+  return { median: quantile(values, 0.5), min: Math.min(...values), max: Math.max(...values) };
 }
 
 /** Round by round: what slows the machine for a while slows both. */

@@ -103,6 +103,28 @@ function numbersAfter(word: string, output: string): number[][] {
     .map((line) => line.split(" ").slice(1).map(Number));
 }
 
+/** What bench/conf/load.lua says at the end of a run of wrk; of several runs the last. */
+export interface Result {
+  requests: number;
+  /** How long they took. */
+  seconds: number;
+  /** Answers that were not 2xx, and failures of sockets. */
+  bad: number;
+  errors: number;
+  /** Microseconds. */
+  p99: number;
+}
+
+/** @throws where wrk has said nothing */
+export function resultOf(output: string): Result {
+  const words = numbersAfter("RESULT", output).at(-1);
+  if (words === undefined) {
+    throw new Error(`no figures came back: ${output}`);
+  }
+  const [requests, microseconds, bad, errors, p99] = words as [number, number, number, number, number];
+  return { requests, seconds: microseconds / 1e6, bad, errors, p99 };
+}
+
 function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
@@ -174,13 +196,11 @@ export async function measure(
     `${words.join(" ")} CONNECTIONS=${CONNECTIONS} /tmp/bench/measure.sh ${pid} ${proxy.port} ${warm} ${seconds}`,
   );
   const [before, after] = numbersAfter("COUNTED", output);
-  const result = numbersAfter("RESULT", output).at(-1);
-  if (before === undefined || after === undefined || result === undefined) {
+  if (before === undefined || after === undefined) {
     throw new Error(`no figures came back: ${output}`);
   }
   const counted = difference(before, after);
-  const [requests, duration, bad, errors, p99] = result as [number, number, number, number, number];
-  const took = duration / 1e6;
+  const { requests, seconds: took, bad, errors, p99 } = resultOf(output);
   const sample = {
     rps: requests / took,
     cpu: counted.ran / 1000 / requests,

@@ -7,7 +7,8 @@
  */
 
 import { play } from "./part.ts";
-import { keepCoreFree } from "./load.ts";
+import { quantile } from "./figure.ts";
+import { keepCoreFree, resultOf } from "./load.ts";
 import { type Figures, record } from "./results.ts";
 import { eventually, type Stage } from "./stage.ts";
 import { register } from "./targets.ts";
@@ -71,19 +72,15 @@ async function wrk(stage: Stage, environment: string, clients: number): Promise<
   const output = await stage.exec(
     `${environment} taskset -c 1-$(($(nproc) - 1)) wrk -t1 -c${clients} -d${SECONDS}s -s /tmp/bench/load.lua http://127.0.0.1:8080/`,
   );
-  const [requests, , bad, errors, p99] = /RESULT (.*)/.exec(output)![1]!.split(" ").map(Number);
-  if (requests! === 0 || bad! > 0 || errors! > 0) {
+  const { requests, bad, errors, p99 } = resultOf(output);
+  if (requests === 0 || bad > 0 || errors > 0) {
     throw new Error(`${bad} of ${requests} answers were not 2xx, ${errors} errors`);
   }
-  return p99!;
+  return p99;
 }
 
 async function paced(stage: Stage): Promise<number> {
   return wrk(stage, `HOSTS=${HOSTS} THINK=${THINK}`, CLIENTS);
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 /** Figures, or why there are none. */
@@ -154,9 +151,9 @@ async function underLoad(stage: Stage): Promise<Figures> {
   return {
     names_per_second: NAMES / seconds!,
     requests_per_second: (CLIENTS * 1000) / THINK,
-    p99_us_while_loading: median(during),
-    p99_us_else: median(after),
-    p99_ratio: median(during) / median(after),
+    p99_us_while_loading: quantile(during, 0.5),
+    p99_us_else: quantile(after, 0.5),
+    p99_ratio: quantile(during, 0.5) / quantile(after, 0.5),
     longest_stall_ms: stall,
   };
 }

@@ -5,13 +5,13 @@
  * Environment: ROUNDS (5), SECONDS of a measurement (3), MADE_UP hosts (1000000).
  */
 
-import { figureOf, ratioOf, type Figure } from "./figure.ts";
-import { keepCoreFree, type Load, measure, type Sample } from "./load.ts";
+import { figureOf, quantile, ratioOf, type Figure } from "./figure.ts";
+import { keepCoreFree, type Load, measure, resultOf, type Sample } from "./load.ts";
 import { play } from "./part.ts";
 import { proxy, startProxies, stopProxies, workerOf } from "./proxies.ts";
 import { record } from "./results.ts";
 import { Series } from "./series.ts";
-import { eventually, type Stage } from "./stage.ts";
+import { eventually, metricOf, type Stage } from "./stage.ts";
 import { HOST, register } from "./targets.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
@@ -80,11 +80,6 @@ async function load(stage: Stage, reader?: Reader): Promise<Beside> {
   return { ...sample, pages };
 }
 
-function quantile(values: number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
-}
-
 interface Read {
   /** Of the requests: beside the reader over without one, round by round. */
   p99_ratio: Figure;
@@ -139,14 +134,8 @@ async function readers(stage: Stage): Promise<Found> {
   };
 }
 
-async function metric(stage: Stage, series: string): Promise<number> {
-  const page = await stage.exec(`curl -s http://127.0.0.1:${ROUTER.port + 1}/metrics`);
-  return Number(
-    page
-      .split("\n")
-      .find((each) => each.startsWith(`${series} `))
-      ?.split(" ")[1],
-  );
+async function routesOf(stage: Stage): Promise<number> {
+  return metricOf(stage, ROUTER.port + 1, "switchboard_routes");
 }
 
 /** Kilobytes of the worker that are its own. */
@@ -162,8 +151,8 @@ async function flood(stage: Stage, hosts: number): Promise<number> {
     const output = await stage.exec(
       `MADE_UP=1 wrk -t1 -c64 -d${WAVE}s -s /tmp/bench/load.lua http://127.0.0.1:${ROUTER.port}/`,
     );
-    const [requests, , bad, errors] = /RESULT (.*)/.exec(output)![1]!.split(" ").map(Number);
-    if (errors! > 0 || bad! !== requests! || requests === 0) {
+    const { requests, bad, errors } = resultOf(output);
+    if (errors > 0 || bad !== requests || requests === 0) {
       throw new Error(`of ${requests} made-up hosts ${bad} were refused, with ${errors} errors`);
     }
     asked += requests;
@@ -182,7 +171,7 @@ interface Flooded {
 }
 
 async function endure(stage: Stage): Promise<Flooded> {
-  const known = await metric(stage, "switchboard_routes");
+  const known = await routesOf(stage);
   const before = await ownMemory(stage);
   const first = await flood(stage, MADE_UP / 5);
   const early = await ownMemory(stage);
@@ -191,7 +180,7 @@ async function endure(stage: Stage): Promise<Flooded> {
   return {
     hosts: first + rest,
     worker_kb: [before, early, late],
-    routes_lost: known - (await metric(stage, "switchboard_routes")),
+    routes_lost: known - (await routesOf(stage)),
     series: Number(await stage.exec(`curl -s ${ADMIN}/metrics | grep -c nobody- || true`)),
   };
 }
@@ -202,7 +191,7 @@ await play("scrapes and made-up hosts", async (stage) => {
   await startProxies(stage, [ROUTER], HOST);
   await eventually("all routes", async () => {
     await load(stage);
-    return (await metric(stage, "switchboard_routes")) >= ROUTES;
+    return (await routesOf(stage)) >= ROUTES;
   });
   const scrape = { routes: ROUTES, ...(await readers(stage)), made_up: await endure(stage) };
   await stopProxies(stage, [ROUTER]);

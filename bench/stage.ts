@@ -117,6 +117,13 @@ export function ask(
   });
 }
 
+/** One series of the metrics that a router tells on a port; NaN: it has none of this name. */
+export async function metricOf(stage: Stage, port: number, series: string): Promise<number> {
+  const page = await stage.exec(`curl -s http://127.0.0.1:${port}/metrics`);
+  const line = page.split("\n").find((each) => each.startsWith(`${series} `));
+  return Number(line?.split(" ")[1]);
+}
+
 /** So many requests, one after the other on each of a few kept connections. */
 export async function send(
   stage: Stage,

@@ -8,9 +8,11 @@
 import { Agent, get, type IncomingHttpHeaders } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { quantile } from "./figure.ts";
+import { resultOf } from "./load.ts";
 import { play } from "./part.ts";
 import { type Figures, record } from "./results.ts";
-import { eventually, type Stage } from "./stage.ts";
+import { eventually, metricOf, type Stage } from "./stage.ts";
 
 const WRITES = Number(process.env.WRITES ?? 1000);
 const NAMES = Number(process.env.NAMES ?? 100000);
@@ -34,9 +36,7 @@ async function headersOf(stage: Stage, host: string, agent: Agent): Promise<Inco
 }
 
 async function metric(stage: Stage, series: string): Promise<number> {
-  const page = await stage.exec("curl -s http://127.0.0.1:8082/metrics");
-  const line = page.split("\n").find((each) => each.startsWith(`${series} `));
-  return Number(line?.split(" ")[1]);
+  return metricOf(stage, 8082, series);
 }
 
 /** One kept connection to each worker. */
@@ -52,11 +52,6 @@ async function connectEach(stage: Stage, host: string): Promise<Agent[]> {
     }
   }
   return [...byWorker.values()];
-}
-
-function quantile(values: number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 /** Milliseconds from the write until each worker served it; and how many were stale a second later. */
@@ -124,11 +119,11 @@ async function wrk(stage: Stage): Promise<{ p99: number; rps: number }> {
   const output = await stage.exec(
     `HOSTS=${NAMES} THINK=${THINK_MS} wrk -t1 -c${CLIENTS} -d${SECONDS}s -s /tmp/bench/load.lua http://127.0.0.1:8080/`,
   );
-  const [requests, duration, bad, errors, p99] = /RESULT (.*)/.exec(output)![1]!.split(" ").map(Number);
-  if (bad! > 0 || errors! > 0) {
+  const { requests, seconds, bad, errors, p99 } = resultOf(output);
+  if (bad > 0 || errors > 0) {
     throw new Error(`${bad} answers were not 2xx, ${errors} errors`);
   }
-  return { p99: p99!, rps: requests! / (duration! / 1e6) };
+  return { p99, rps: requests / seconds };
 }
 
 async function freeBytes(stage: Stage): Promise<number> {

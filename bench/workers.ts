@@ -10,6 +10,7 @@
 import { Agent, get, type IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { resultOf } from "./load.ts";
 import { play } from "./part.ts";
 import { record } from "./results.ts";
 import { eventually, type Stage } from "./stage.ts";
@@ -194,7 +195,7 @@ async function count(stage: Stage, redis: Redis, workers: number): Promise<Figur
     const output = await stage.exec(
       `HOSTS=${HOSTS} wrk -t1 -c64 -d${SECONDS}s -s /tmp/bench/load.lua http://127.0.0.1:8080/`,
     );
-    busy = Number(/RESULT (\d+)/.exec(output)![1]);
+    busy = resultOf(output).requests;
   });
   const nothing = await operationsWhile(stage, agents, async () => pause(SECONDS * 1000));
   const usual = new Set(nothing.flatMap((each) => [...each.keys()]));
