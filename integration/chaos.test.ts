@@ -114,16 +114,17 @@ function answersAmong(failures: string[]): string[] {
 
 describe("while ten thousand changes are written", () => {
   const stage = useStage({ environment: LONG, ...SAYS_WHO, redis: DURABLE });
-  const threeBackends = async (): Promise<Backend[]> => [
-    await stage.backend("a"),
-    await stage.backend("b"),
-    await stage.backend("c"),
-  ];
+  /** Three backends, and a host of the first that is known. */
+  const prepare = async (name: string): Promise<{ backends: Backend[]; host: string }> => {
+    const first = await stage.backend("a");
+    const backends = [first, await stage.backend("b"), await stage.backend("c")];
+    const host = await stage.serve(name, first);
+    await stage.router.echo({ host });
+    return { backends, host };
+  };
 
   it("and Redis is killed and restarted five times, no request fails and no change is lost", async () => {
-    const backends = await threeBackends();
-    const host = await stage.serve("steady.test", backends[0]!);
-    await stage.router.echo({ host });
+    const { backends, host } = await prepare("steady.test");
     const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
       const writing = writeAndAsk(stage, backends, 1, WRITES);
       for (let i = 0; i < 5; i += 1) {
@@ -139,9 +140,7 @@ describe("while ten thousand changes are written", () => {
   });
 
   it("and nginx is reloaded while Redis is away and as it comes back, no change is lost", async () => {
-    const backends = await threeBackends();
-    const host = await stage.serve("reloaded.test", backends[0]!);
-    await stage.router.echo({ host });
+    const { backends, host } = await prepare("reloaded.test");
     const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
       const writing = writeAndAsk(stage, backends, 4, 2000);
       for (let i = 0; i < 2; i += 1) {
@@ -159,9 +158,7 @@ describe("while ten thousand changes are written", () => {
   });
 
   it("and the watching worker is killed five times and nginx reloaded, no change is lost", async () => {
-    const backends = await threeBackends();
-    const host = await stage.serve("steadier.test", backends[0]!);
-    await stage.router.echo({ host });
+    const { backends, host } = await prepare("steadier.test");
     const watchers = (): string[] =>
       stage.router.log().flatMap((line) => /\] (\d+)#\d+: .*watching .* by tracking/.exec(line)?.[1] ?? []);
     const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
@@ -181,9 +178,7 @@ describe("while ten thousand changes are written", () => {
   });
 
   it("and Redis stands still for a while, no request fails and no change is lost", async () => {
-    const backends = await threeBackends();
-    const host = await stage.serve("frozen.test", backends[0]!);
-    await stage.router.echo({ host });
+    const { backends, host } = await prepare("frozen.test");
     const load = await underLoad({ port: stage.router.port, host, clients: 2 }, async () => {
       const writing = writeAndAsk(stage, backends, 3, 2000);
       await pass(0.2);

@@ -99,14 +99,8 @@ function give_pages(loader: Loader, batch: Batch, places: number[], read: ReadTo
     const place = places[i]!;
     const name = batch.names[place]!;
     if (read[i] !== false && batch.begun[place]!.old === undefined) {
-      // Another worker may have learnt of it meanwhile: its name must not stand in two places.
-      const page = dict.read_route(dicts, name)?.page ?? 0;
-      if (page > 0) {
-        batch.begun[place]!.page = page;
-      } else {
-        fresh.push(name);
-        theirs.push(place);
-      }
+      fresh.push(name);
+      theirs.push(place);
     }
   }
   if (fresh.length > 0) {

@@ -6,12 +6,13 @@
  */
 
 import { transaction } from "../store/redis";
-import { TOO_LARGE } from "../store/wire";
+import { cause_of } from "../store/refusal";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many } from "./bulk";
 import { Loader } from "./loader";
 import { batch_of, begin, finish, Pace, rest } from "./pace";
+import { is_pool } from "./remember";
 import { walk } from "./walk";
 
 /** Batches for which a step of a SCAN looks for keys; where few of them are ours it looks at more. */
@@ -19,7 +20,6 @@ const BATCHES = 4;
 const MOST_SCANNED = 1024;
 /** Seconds that one name may take. */
 const PATIENCE = 2;
-const AT = 64;
 
 export interface Tally {
   known: number;
@@ -34,24 +34,19 @@ function new_tally(): Tally {
   return { known: 0, gone: 0, failed: undefined, unreadable: undefined };
 }
 
-/** Whether it is the name's own fault that it could not be read: it hurts itself alone. */
-function is_own_fault(err: string | undefined): boolean {
-  return err !== undefined && string.find(err, TOO_LARGE, 1, true)[0] !== undefined;
-}
-
 /** Reads names together. Yields. */
 function read_batch(loader: Loader, batch: string[], tally: Tally): void {
   for (const { name, loaded, err } of load_many(loader, batch, PATIENCE)) {
-    if (loaded === undefined && is_own_fault(err)) {
-      tally.known += 1;
+    if (loaded === undefined && cause_of(err!) === "too_large") {
+      // That is its own fault: it hurts itself alone.
       tally.unreadable = `${name}: ${err}`;
     } else if (loaded === undefined) {
       tally.failed = err;
-    } else if (string.byte(name) !== AT) {
+      continue;
+    }
+    if (!is_pool(name)) {
       tally.known += 1;
-      if (loaded.missing) {
-        tally.gone += 1;
-      }
+      tally.gone += loaded?.missing === true ? 1 : 0;
     }
   }
 }
@@ -78,7 +73,7 @@ function check_all(pace: Pace, epoch: number): Tally {
   };
   walk(dicts, read, (name, stored) => {
     if (stored.epoch === epoch) {
-      tally.known += string.byte(name) === AT ? 0 : 1;
+      tally.known += is_pool(name) ? 0 : 1;
       return true;
     }
     batch.push(name);
@@ -96,7 +91,7 @@ function add_unread(loader: Loader, keys: string[], found: string[]): void {
   const seen = new LuaSet<string>();
   for (const key of keys) {
     for (const name of names_of_key(loader.layouts, key)) {
-      if (!seen.has(name) && string.byte(name) !== AT) {
+      if (!seen.has(name) && !is_pool(name)) {
         seen.add(name);
         const [stored] = loader.dicts.routes.get(name);
         if (stored === undefined) {
