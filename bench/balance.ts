@@ -32,6 +32,9 @@ async function runAlgorithms(stage: Stage): Promise<{ pick_ns: Table; simulated:
   for (const [kind, ...words] of output.split("\n").map((line) => line.split(" "))) {
     if (kind === "PICK") {
       const [algorithm, instances, ns] = words as [string, string, string];
+      if (!(Number(ns) > 0)) {
+        throw new Error(`a pick of ${algorithm} among ${instances} is said to take ${ns} ns`);
+      }
       pick_ns[algorithm] = { ...pick_ns[algorithm], [instances]: Number(ns) };
     } else if (kind === "SIM") {
       const [scenario, algorithm] = words as [string, string];
