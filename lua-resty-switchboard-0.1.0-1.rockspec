@@ -23,6 +23,7 @@ build = {
     ["resty.switchboard.admin.members"] = "lib/resty/switchboard/admin/members.lua",
     ["resty.switchboard.admin.names"] = "lib/resty/switchboard/admin/names.lua",
     ["resty.switchboard.admin.orders"] = "lib/resty/switchboard/admin/orders.lua",
+    ["resty.switchboard.admin.own_name"] = "lib/resty/switchboard/admin/own_name.lua",
     ["resty.switchboard.admin.page"] = "lib/resty/switchboard/admin/page.lua",
     ["resty.switchboard.admin.query"] = "lib/resty/switchboard/admin/query.lua",
     ["resty.switchboard.admin.reply"] = "lib/resty/switchboard/admin/reply.lua",

@@ -1,8 +1,8 @@
 /** The admin server: what it tells, whom it lets in, and what it makes of garbage. */
 
 import { strict as assert } from "node:assert";
-import { networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
+import { addressOfThisMachine } from "./support/addresses.ts";
 import { eventually } from "./support/eventually.ts";
 import { ask, sendRaw, statusOf, type Answer, type Question } from "./support/http-client.ts";
 import { freePort } from "./support/ports.ts";
@@ -562,10 +562,7 @@ describe("the admin server without a token", () => {
   });
 
   it("answers nobody at an address that other machines reach", async () => {
-    const address = Object.values(networkInterfaces())
-      .flatMap((each) => each ?? [])
-      .find((each) => each.family === "IPv4" && !each.internal)?.address;
-    assert.ok(address !== undefined, "this machine has no address but loopback ones");
+    const address = addressOfThisMachine();
     const [status, body] = await tell(guarded.port, "/status", { address });
     assert.deepEqual([status, body.error], [403, "token_needed"]);
   });

@@ -1,6 +1,9 @@
 import { strict as assert } from "node:assert";
 import { describe, it } from "node:test";
+import { addressOfThisMachine } from "./support/addresses.ts";
 import { eventually } from "./support/eventually.ts";
+import { ask } from "./support/http-client.ts";
+import { freePort } from "./support/ports.ts";
 import type { Router } from "./support/router.ts";
 import { useStage } from "./support/stage.ts";
 
@@ -106,5 +109,56 @@ describe("the history of events", () => {
     assert.match((await told("guard_holding", "")).detail, /^\d+ of \d+ routes are gone from Redis$/);
     await stage.redis.client.set("switchboard:wiped", Math.floor(Date.now() / 1000) + 1);
     await told("guard_released", "");
+  });
+});
+
+describe("the pages of observe.conf", async () => {
+  const [own, both] = [await freePort(), await freePort()];
+  const http = `
+    server { listen ${own}; server_name Own.Internal other.internal; include switchboard/observe.conf; }
+    server { listen [::]:${both} ipv6only=off; include switchboard/observe.conf; }`;
+  useStage({ workers: 1, http });
+  const statuses = async (port: number, host: string, address?: string): Promise<number[]> =>
+    Promise.all(
+      ["/metrics", "/events"].map(async (path) => (await ask(port, { host, path, address })).status),
+    );
+
+  it("are read at a loopback address by no page whose own name leads there", async () => {
+    for (const host of [
+      "evil.example",
+      "127.0.0.1.evil.example",
+      "own.internal.evil.example",
+      "evil.example:1",
+    ]) {
+      assert.deepEqual(await statuses(own, host), [403, 403], host);
+      assert.deepEqual(await statuses(both, host), [403, 403], `${host}, mapped into IPv6`);
+    }
+    const { body, headers } = await ask(own, { host: "evil.example", path: "/events" });
+    assert.equal((JSON.parse(body) as { error: string }).error, "wrong_host");
+    assert.match(String(headers["content-type"]), /^application\/json/);
+  });
+
+  it("are read by who scrapes them by address, localhost, the name of a container or their server's own", async () => {
+    const good = [
+      "127.0.0.1",
+      `127.0.0.1:${own}`,
+      "[::1]:1",
+      "10.1.2.3",
+      "localhost",
+      "LocalHost:1",
+      "router",
+      "own.internal",
+    ];
+    for (const host of good) {
+      assert.deepEqual(await statuses(own, host), [200, 200], host);
+    }
+    assert.deepEqual(await statuses(both, "router-1:9145"), [200, 200]);
+  });
+
+  it("are read by any name at an address that other machines reach: a scraper may know the node by any", async () => {
+    const address = addressOfThisMachine();
+    for (const host of [address, "node-1.example.com", "switchboard.monitoring.svc.cluster.local"]) {
+      assert.deepEqual(await statuses(own, host, address), [200, 200], host);
+    }
   });
 });

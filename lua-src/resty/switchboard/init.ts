@@ -6,6 +6,7 @@
  */
 
 import { Admin } from "./admin/context";
+import { admit_insider } from "./admin/own_name";
 import * as admin_server from "./admin/server";
 import { seed_by_worker } from "./balance/dice";
 import { open as open_places } from "./balance/places";
@@ -256,16 +257,24 @@ function metrics(): void {
   show_metrics(watched!, false);
 }
 
-/** For content_by_lua of a `/metrics` for insiders: the busiest routes have series of their own. */
-function metrics_by_name(): void {
+function show_metrics_by_name(): void {
   flush_counts(configured().lookup);
   show_metrics(watched!, true);
+}
+
+/** For content_by_lua of a `/metrics` for insiders: the busiest routes have series of their own. */
+function metrics_by_name(): void {
+  if (admit_insider()) {
+    show_metrics_by_name();
+  }
 }
 
 /** For content_by_lua of `/events` for insiders: what has changed lately, as JSON. */
 function events(): void {
   configured();
-  show_events();
+  if (admit_insider()) {
+    show_events();
+  }
 }
 
 function administered(): Admin {
@@ -274,7 +283,7 @@ function administered(): Admin {
 
 /** For content_by_lua of the locations of admin.conf. */
 function admin(): void {
-  admin_server.serve(administered(), { "/metrics": metrics_by_name, "/events": events });
+  admin_server.serve(administered(), { "/metrics": show_metrics_by_name, "/events": show_events });
 }
 
 /** For access_by_lua of further locations of the admin server: answers 401 or 403 to who may not see them. */

@@ -2,25 +2,9 @@
 
 import { Config } from "../config";
 import { is_loopback } from "../config/admin";
-import { parse_ip } from "../net/address";
 import { is_same_secret } from "../request/secret";
+import { is_own_name } from "./own_name";
 import { refused, Refused } from "./reply";
-
-/**
- * Whether nobody but this machine can have meant the server by this name. Any other one may be a page's own, whose owner
- * lets it lead to a loopback address once the page runs in an operator's browser: the page could read what is told here.
- *
- * @param host as `$host` has it: in lower case, without port and last dot; empty where a client that is no browser sends none
- */
-function is_own_name(host: string): boolean {
-  const [inner] = string.match(host, "^%[(.*)%]$");
-  return (
-    host === "" ||
-    host === "localhost" ||
-    host === string.lower(ngx.var.server_name ?? "") ||
-    parse_ip(inner ?? host) !== undefined
-  );
-}
 
 /** Why a request without a token is refused where none is set. */
 function unguarded_refusal(): Refused | undefined {

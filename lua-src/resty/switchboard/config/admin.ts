@@ -29,7 +29,11 @@ function parse_listen(value: unknown): Parsed<string> {
 
 /** Whether only this machine reaches an address, as nginx's `$server_addr` has it. */
 function is_loopback(address: string): boolean {
-  return string.sub(address, 1, 4) === "127." || address === "::1" || string.sub(address, 1, 5) === "unix:";
+  // Behind a `listen` for both families IPv4 is mapped.
+  const [v4] = string.match(address, "^::ffff:(.*)$");
+  return (
+    string.sub(v4 ?? address, 1, 4) === "127." || address === "::1" || string.sub(address, 1, 5) === "unix:"
+  );
 }
 
 /** Whether a `listen` that was parsed is reached from other machines. */
