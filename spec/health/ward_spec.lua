@@ -29,9 +29,10 @@ local function wait_for(condition)
 end
 
 -- What another worker does.
-local function eject_elsewhere(one, seconds)
-  for _ = 1, 3 do verdict.note_failure(state, one.identity, "5xx", 1, ngx.now(), 0.5) end
-  if seconds then state:set("h:out:" .. one.identity, ("%.3f 5xx"):format(ngx.now() + seconds), seconds) end
+local function eject_elsewhere(one, seconds, reason)
+  reason = reason or "5xx"
+  for _ = 1, 3 do verdict.note_failure(state, one.identity, reason, 1, ngx.now(), 0.5) end
+  if seconds then state:set("h:out:" .. one.identity, ("%.3f %s"):format(ngx.now() + seconds, reason), seconds) end
   changes.publish(state, ward.MARK .. one.identity)
 end
 
@@ -129,6 +130,24 @@ describe("a worker's ward", function()
     illness.hear_check(one.identity)
     wait_for(function() return one.on_trial_since > 0 end)
     assert.is_false(one.usable)
+  end)
+
+  it("has one tried early that takes connections, unless it is out for how it answers", function()
+    local connects = instances.state_of("http://127.0.0.1:9002")
+    local silent = instances.state_of("http://127.0.0.1:9003")
+    kept[#kept + 1], kept[#kept + 2] = connects, silent
+    eject_elsewhere(connects, 100, "connect_failed")
+    eject_elsewhere(silent, 100, "read_timeout")
+    look_at_generation(cache, ngx.now())
+    wait_for(function() return connects.on_trial_since > 0 end)
+    ngx.sleep(0.05)
+    assert.equal("read_timeout", verdict.ejection_of(state, silent.identity).reason)
+    assert.equal(0, silent.on_trial_since)
+    -- Nor does a check that only connects; one that is answered does.
+    assert.is_false(illness.awaits_check(silent.identity, false))
+    assert.is_true(illness.awaits_check(silent.identity, true))
+    illness.hear_check(silent.identity)
+    wait_for(function() return silent.on_trial_since > 0 end)
   end)
 
   it("has one that others call dead out when it takes no connection, not else", function()

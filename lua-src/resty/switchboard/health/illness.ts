@@ -6,7 +6,7 @@ import { throw_below } from "../balance/dice";
 import { note_event } from "../observe/events";
 import { tell } from "../observe/journal";
 import { CHECK_FAILED, declare_ill, declare_well, eject, ejection_of, pardon } from "./verdict";
-import { announce, is_about_connections, records, takes_connections } from "./ward";
+import { announce, is_about_answers, is_about_connections, records, takes_connections } from "./ward";
 
 /** The reason of whom another router calls dead, and who takes no connection. */
 const MARKED = "marked_dead";
@@ -52,13 +52,13 @@ function illness_of(identity: string): string | undefined {
 /**
  * Whether an instance is out for something that a check which passes says the contrary of.
  *
- * @param by_request it asks the instance something, so that errors count
+ * @param by_request it asks the instance something, so that it says how that answers
  */
 function awaits_check(identity: string, by_request: boolean): boolean {
   const state = records();
   const ejection = state !== undefined ? ejection_of(state, identity) : undefined;
   return (
-    ejection !== undefined && (is_about_connections(ejection) || (by_request && ejection.reason === "5xx"))
+    ejection !== undefined && (is_about_connections(ejection) || (by_request && is_about_answers(ejection)))
   );
 }
 

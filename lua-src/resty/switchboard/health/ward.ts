@@ -3,7 +3,7 @@
  *
  * Other workers' ejections are heard of by the ring of changed names, within a tick. While somebody is out a timer looks
  * ten times a second whose time is over; once a second one worker of the node sees whether such an instance takes
- * connections again, which ends its time early.
+ * connections again, which ends its time early where it says anything of why it is out.
  *
  * When its time is over one request of the node tries it, in whatever worker the next one comes; the workers take it back
  * when that went well. Until then all other requests go past it.
@@ -111,10 +111,15 @@ function claim(instance: InstanceState): boolean {
   return ward === undefined || begin_trial(ward.state, instance.identity);
 }
 
-/** Whether an instance that takes connections may be tried: not one whose errors took it out, a check, or an operator. */
+/** Whether an instance is out for how it answers, or that it does not: that it takes connections says nothing of that. */
+function is_about_answers({ reason }: Ejection): boolean {
+  return reason === "5xx" || reason === "read_timeout";
+}
+
+/** Whether an instance that takes connections may be tried: not one whom its answers, a check or an operator took out. */
 function is_about_connections(ejection: Ejection): boolean {
   const { reason } = ejection;
-  return reason !== "5xx" && reason !== CHECK_FAILED && reason !== BY_HAND;
+  return !is_about_answers(ejection) && reason !== CHECK_FAILED && reason !== BY_HAND;
 }
 
 function look_at(from: Ward, identity: string, instance: InstanceState): void {
@@ -265,6 +270,7 @@ export {
   eject,
   fail,
   hear,
+  is_about_answers,
   is_about_connections,
   MARK,
   records,
