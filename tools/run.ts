@@ -2,10 +2,12 @@
  * `make run`: Redis, the router and three small apps in containers, and what to type to play with them.
  *
  * Environment: SWITCHBOARD_REDIS_URL uses that Redis instead of starting one; PORT (8080), HEALTH_PORT (8082), ADMIN_PORT (8081)
- * name other ports on 127.0.0.1; RUN_ONCE=1 ends after the ten requests.
+ * name other ports on 127.0.0.1; SWITCHBOARD_ADMIN_TOKEN is the token of the admin server instead of a random one; RUN_ONCE=1
+ * ends after the ten requests.
  */
 
 import { execFile, execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
 import { createServer } from "node:net";
@@ -17,8 +19,9 @@ const HOST = "demo.localhost";
 const NAME = `switchboard-run-${process.pid}`;
 const PORT = Number(process.env.PORT ?? 8080);
 const HEALTH_PORT = Number(process.env.HEALTH_PORT ?? 8082);
-/** Of the admin server, where the router shares the host's network. */
 const ADMIN_PORT = Number(process.env.ADMIN_PORT ?? 8081);
+/** The admin server listens where a container's ports are published from: never without one. */
+const ADMIN_TOKEN = (process.env.SWITCHBOARD_ADMIN_TOKEN ??= randomBytes(8).toString("hex"));
 const APPS = ["one", "two", "three"];
 
 const started: string[] = [];
@@ -122,6 +125,7 @@ async function main(): Promise<void> {
   }
   await checkPort(PORT, "PORT");
   await checkPort(HEALTH_PORT, "HEALTH_PORT");
+  await checkPort(ADMIN_PORT, "ADMIN_PORT");
   const tools = imageOf("tools");
   const openresty = imageOf("openresty");
 
@@ -156,7 +160,10 @@ async function main(): Promise<void> {
   // A Redis of the caller's is reached as the caller reaches it: the router shares the host's network then.
   const reach =
     own === undefined
-      ? ["-p", `127.0.0.1:${PORT}:8080`, "-p", `127.0.0.1:${HEALTH_PORT}:8082`]
+      ? [
+          ...["-p", `127.0.0.1:${PORT}:8080`, "-p", `127.0.0.1:${HEALTH_PORT}:8082`],
+          ...["-p", `127.0.0.1:${ADMIN_PORT}:8081`, "-e", "SWITCHBOARD_ADMIN_LISTEN=0.0.0.0:8081"],
+        ]
       : [
           "-e",
           `SWITCHBOARD_LISTEN=127.0.0.1:${PORT}`,
@@ -169,7 +176,8 @@ async function main(): Promise<void> {
   started.push(router);
   await docker(
     ...["run", "--detach", "--name", router, "--network", own === undefined ? NAME : "host"],
-    ...["-e", "SWITCHBOARD_REDIS_URL", "-e", "SWITCHBOARD_TTL=1s", ...reach, "switchboard"],
+    ...["-e", "SWITCHBOARD_REDIS_URL", "-e", "SWITCHBOARD_ADMIN_TOKEN", "-e", "SWITCHBOARD_TTL=1s"],
+    ...[...reach, "switchboard"],
   );
   await docker(...cli, "sadd", `backends:${HOST}`, ...instances);
   unregister = own === undefined ? undefined : [...cli, "srem", `backends:${HOST}`, ...instances];
@@ -189,6 +197,9 @@ Open http://${HOST}:${PORT}/ or
 
   curl -H 'Host: ${HOST}' http://127.0.0.1:${PORT}/
   curl http://127.0.0.1:${HEALTH_PORT}/readyz        also /healthz and /metrics
+  curl -H 'Authorization: Bearer ${ADMIN_TOKEN}' 'http://127.0.0.1:${ADMIN_PORT}/explain?host=${HOST}'
+
+The dashboard is http://127.0.0.1:${ADMIN_PORT}/ and asks for the token ${ADMIN_TOKEN}
 
 Change what serves it (seen within ${"`ttl`"}, 1 s here):
 
