@@ -3,9 +3,17 @@ local create_quick = require("resty.switchboard.schema.native_plain").create_qui
 local keys = require("resty.switchboard.schema.keys")
 local lives = require("resty.switchboard.route.lives")
 local native = require("resty.switchboard.schema.native")
+local wire = require("resty.switchboard.store.wire")
 
 local FORMAT = keys.parse_key_format("{kind}:{name}")
 local quick = create_quick(FORMAT)
+
+--- A command as it is sent.
+local function written(words)
+  local sent = {}
+  wire.send({ socket = { send = function(_, data) sent = data end } }, { words })
+  return table.concat(sent)
+end
 
 --- What both ways make of the same members, where a name has nothing else.
 local function both(name, kind, members)
@@ -49,11 +57,20 @@ describe("the quick way to a native name", function()
     assert.is_false(quick.ask(commands, "app.example/api", "set"))
     assert.is_false(quick.ask(commands, "app.example#@pool", "set"))
     assert.same({
-      { "EXISTS", "instances:app.example", "route:app.example", "paths:app.example" },
-      { "SMEMBERS", "backends:app.example" },
-      { "EXISTS", "instances:*.example", "route:*.example", "paths:*.example" },
-      { "ZRANGE", "backends:*.example", 0, -1, "WITHSCORES" },
+      written { "EXISTS", "instances:app.example", "route:app.example", "paths:app.example" },
+      written { "SMEMBERS", "backends:app.example" },
+      written { "EXISTS", "instances:*.example", "route:*.example", "paths:*.example" },
+      written { "ZRANGE", "backends:*.example", "0", "-1", "WITHSCORES" },
     }, commands)
+  end)
+
+  it("asks for the keys of any format", function()
+    for _, format in ipairs { "sb:{kind}:{{name}}", "{name}/{kind}", "a{name}b{kind}c" } do
+      local parsed, commands = keys.parse_key_format(format), {}
+      local function key(kind) return keys.key(parsed, kind, "app.example") end
+      create_quick(parsed).ask(commands, "app.example", "set")
+      assert.same({ written { "EXISTS", key("instances"), key("route"), key("paths") }, written { "SMEMBERS", key("backends") } }, commands)
+    end
   end)
 
   it("is not for names with more than instances, other kinds, errors, nothing and large sets", function()

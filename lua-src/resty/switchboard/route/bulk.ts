@@ -15,7 +15,7 @@ import * as dict from "./dict";
 import { own_stamp } from "./fence";
 import { pack_lives } from "./lives";
 import { load, Loaded, Loader } from "./loader";
-import { add_all } from "./names";
+import { add_all, removals } from "./names";
 import { Asked, is_plain, quick_of, read_many, ReadTogether } from "./read_many";
 import { Began, remember } from "./remember";
 
@@ -104,8 +104,10 @@ function give_pages(loader: Loader, batch: Batch, places: number[], read: ReadTo
     }
   }
   if (fresh.length > 0) {
+    const before = removals(dicts.names);
     const pages = add_all(dicts.names, fresh);
     for (const place of theirs) {
+      batch.begun[place]!.removals = before;
       batch.begun[place]!.page = pages.get(batch.names[place]!);
     }
   }

@@ -6,7 +6,7 @@
  */
 
 import { LONGEST_FRESH } from "./age";
-import { add, has, remove } from "./names";
+import { add, has, removals, remove } from "./names";
 import { put, take } from "./varint";
 
 /** A route as it stands in the shared dict. */
@@ -64,6 +64,8 @@ const AGES = 4;
 /** Times count milliseconds from the beginning of 2020. */
 const BASE = 1577836800000;
 const WORD = 2 ** 32;
+/** What a route is put together of: one table for all, and one text instead of one for each part more. */
+const PARTS: string[] = ["", "", "", "", "", ""];
 
 function named(name: string): NgxSharedDict {
   const dict = ngx.shared[name];
@@ -117,6 +119,12 @@ function read_route(dicts: Dicts, name: string): Stored | undefined {
   };
 }
 
+/** The page on which a route's name stands; 0: there is no such route, or its name stands on none. */
+function page_of(dicts: Dicts, name: string): number {
+  const [found] = dicts.routes.get(name);
+  return found !== undefined ? math.floor(take(found as string, 1)[0] / AGES) : 0;
+}
+
 /** How long it is fresh, as two bits beside the number of the page. */
 function age_of(stored: Stored): number {
   if (stored.held) {
@@ -138,10 +146,15 @@ function put_route(
   stored.page = page;
   const age = age_of(stored);
   const time = math.max(0, math.floor(stored.loaded * 1000 + 0.5) - BASE);
-  const head = put(page * AGES + age) + put(math.floor(time / WORD)) + put(stored.epoch) + put(stored.stamp);
   const own = age === OWN || age === HELD ? put(math.floor(stored.fresh * 1000 + 0.5)) : "";
+  PARTS[0] = put(page * AGES + age);
+  PARTS[1] = put(math.floor(time / WORD));
+  PARTS[2] = put(stored.epoch);
+  PARTS[3] = put(stored.stamp);
+  PARTS[4] = own;
+  PARTS[5] = stored.text;
   // The flags are a signed number.
-  const [ok, err, forcible] = dicts.routes.set(name, head + own + stored.text, 0, (time % WORD) | 0);
+  const [ok, err, forcible] = dicts.routes.set(name, table.concat(PARTS), 0, (time % WORD) | 0);
   if (!ok) {
     return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
   }
@@ -155,6 +168,7 @@ function put_route(
  * Writes a route, and its name into the list of names when it does not stand there (on `stored.page`; give the one of
  * the version that is replaced).
  *
+ * @param since what `removals` of route/names said before the name was given `stored.page`; undefined: long ago
  * @returns true; or nil and why. A write that had to evict another route succeeds, and says so in its
  * second value.
  */
@@ -162,17 +176,21 @@ function write_route(
   dicts: Dicts,
   name: string,
   stored: Stored,
+  since?: number,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
+  const removed = removals(dicts.names);
   // Another load may have learnt of it since this one gave it a place: its name must not stand in two.
   const given = stored.page ?? 0;
-  const there = read_route(dicts, name)?.page ?? 0;
+  const there = page_of(dicts, name);
   if (there > 0 && given > 0 && there !== given) {
     remove(dicts.names, given, name, () => false);
   }
   const known = there > 0 ? there : given;
   const page = known > 0 ? known : add(dicts.names, name);
   const [ok, err] = put_route(dicts, name, stored, page);
-  if (ok !== undefined && page > 0 && !has(dicts.names, page, name)) {
+  // What was put there a moment ago stands there unless something was taken off since.
+  const seen = there > 0 ? undefined : given > 0 ? since : removed;
+  if (ok !== undefined && page > 0 && removals(dicts.names) !== seen && !has(dicts.names, page, name)) {
     // Another worker has deleted the route, or took the name for a leftover: see `tidy`.
     return put_route(dicts, name, stored, add(dicts.names, name));
   }
@@ -200,7 +218,7 @@ function delete_route(dicts: Dicts, name: string): void {
   const stored = read_route(dicts, name);
   dicts.routes.delete(name);
   if (stored?.page !== undefined && stored.page > 0) {
-    remove(dicts.names, stored.page, name, () => false);
+    tidy(dicts, stored.page, name);
   }
 }
 

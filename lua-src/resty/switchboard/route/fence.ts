@@ -10,8 +10,16 @@ import { parent_of } from "../schema/within";
 
 const COUNTERS = 4096;
 
-function counter(kind: string, name: string): string {
-  return kind + (ngx.crc32_short(name) % COUNTERS);
+/** The keys of the counters: made once, for they are asked for several times at each load. */
+const OF_NAMES: string[] = [];
+const OF_PATTERNS: string[] = [];
+for (const i of $range(0, COUNTERS - 1)) {
+  OF_NAMES.push(`f:${i}`);
+  OF_PATTERNS.push(`p:${i}`);
+}
+
+function counter(keys: string[], name: string): string {
+  return keys[ngx.crc32_short(name) % COUNTERS]!;
 }
 
 function value_of(state: NgxSharedDict, key: string): number {
@@ -21,12 +29,12 @@ function value_of(state: NgxSharedDict, key: string): number {
 
 /** The name's keys have changed: loads that run began too early. */
 function bump(state: NgxSharedDict, name: string): void {
-  state.incr(counter("f:", name), 1, 0);
+  state.incr(counter(OF_NAMES, name), 1, 0);
 }
 
 /** The counter of a name, to be taken before it is read. */
 function stamp(state: NgxSharedDict, name: string): number {
-  return value_of(state, counter("f:", name));
+  return value_of(state, counter(OF_NAMES, name));
 }
 
 /** The counters of a name and of those whose options it inherits. They only grow: so does their sum. */
@@ -42,7 +50,7 @@ function route_stamp(state: NgxSharedDict, name: string, pool: string | undefine
 
 /** A pattern has become known, or unknown: hosts may belong elsewhere. */
 function bump_pattern(state: NgxSharedDict, pattern: string): void {
-  state.incr(counter("p:", pattern), 1, 0);
+  state.incr(counter(OF_PATTERNS, pattern), 1, 0);
 }
 
 /**
@@ -52,7 +60,7 @@ function bump_pattern(state: NgxSharedDict, pattern: string): void {
 function match_stamp(state: NgxSharedDict, name: string, candidates: string[]): number {
   let sum = stamp(state, name);
   for (const i of $range(1, candidates.length)) {
-    sum += value_of(state, counter("p:", candidates[i - 1]!));
+    sum += value_of(state, counter(OF_PATTERNS, candidates[i - 1]!));
   }
   return sum;
 }

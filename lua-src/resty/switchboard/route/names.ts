@@ -26,6 +26,8 @@ const PAGES = "pages";
 const OPEN = "open";
 /** Pages that were full and are half empty again. */
 const ROOM = "room";
+/** How many names were taken off. */
+const REMOVALS = "removals";
 const LOCK = "lock";
 /** Seconds after which the lock of a worker that was killed is no more. */
 const LOCK_LIFETIME = 1;
@@ -194,6 +196,12 @@ function add(names: NgxSharedDict, name: string): number {
   return add_all(names, [name]).get(name);
 }
 
+/** A number that grows whenever a name is taken off a page. */
+function removals(names: NgxSharedDict): number {
+  const [found] = names.get(REMOVALS);
+  return (found as number | undefined) ?? 0;
+}
+
 /** Whether a name stands on a page. */
 function has(names: NgxSharedDict, page: number, name: string): boolean {
   const [value, used] = read(names, page);
@@ -208,6 +216,8 @@ function take_off(names: NgxSharedDict, page: number, name: string, stays: (this
   }
   const left = string.sub(content, 1, at - 1) + string.sub(content, after);
   write(names, page, left);
+  // Who writes the route of this name meanwhile sees that, or is seen by who asks whether it stays.
+  names.incr(REMOVALS, 1, 0);
   if (stays()) {
     write(names, page, content);
     return;
@@ -254,4 +264,4 @@ function count(names: NgxSharedDict): number {
   return (found as number | undefined) ?? 0;
 }
 
-export { add, add_all, count, has, last_page, names_on, remove };
+export { add, add_all, count, has, last_page, names_on, removals, remove };

@@ -27,6 +27,8 @@ export interface Began {
   candidates: string[];
   /** Where a new name stands already in the list of names. */
   page?: number;
+  /** What `removals` of route/names said before it was put there. */
+  removals?: number;
   old: Stored | undefined;
   /** The same, decoded. */
   last: RouteRecord | undefined;
@@ -61,8 +63,8 @@ export interface Said {
   under: boolean;
 }
 
-function save(loader: Loader, name: string, stored: Stored): void {
-  const [ok, err] = dict.write_route(loader.dicts, name, stored);
+function save(loader: Loader, name: string, stored: Stored, since?: number): void {
+  const [ok, err] = dict.write_route(loader.dicts, name, stored, since);
   if (ok === undefined || err !== undefined) {
     // Another route may have been evicted for it.
     note_incomplete(loader.dicts.state);
@@ -84,7 +86,7 @@ function remember(loader: Loader, name: string, began: Began, said: Said): Loade
     page: old !== undefined ? old.page : began.page,
     text: join(lives, body),
   };
-  save(loader, name, stored);
+  save(loader, name, stored, began.removals);
   if (said.is_checked) {
     enlist(loader.dicts.names, name);
   }

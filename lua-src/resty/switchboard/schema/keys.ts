@@ -7,7 +7,21 @@ export interface KeyFormat {
   after: string;
   /** `{name}` stands before `{kind}`. */
   name_first: boolean;
+  /** What stands around a name, by kind. */
+  around: Record<string, Around>;
 }
+
+/** A key without its name. */
+export interface Around {
+  first: string;
+  last: string;
+}
+
+/** Said by an operator: what was gone at this Unix second was meant to go. */
+const WIPED_KEY = "switchboard:wiped";
+
+/** The kinds of keys that a name may have. */
+const KINDS = ["backends", "route", "paths", "instances"];
 
 /**
  * Splits a format that was validated by `configure`.
@@ -23,26 +37,23 @@ function parse_key_format(format: string): KeyFormat {
   const first_end = name_first ? name_end! : kind_end!;
   const second_start = name_first ? kind_start! : name_start!;
   const second_end = name_first ? kind_end! : name_end!;
-  return {
-    before: string.sub(format, 1, first_start - 1),
-    between: string.sub(format, first_end + 1, second_start - 1),
-    after: string.sub(format, second_end + 1),
-    name_first,
-  };
+  const before = string.sub(format, 1, first_start - 1);
+  const between = string.sub(format, first_end + 1, second_start - 1);
+  const after = string.sub(format, second_end + 1);
+  const around: Record<string, Around> = {};
+  for (const kind of KINDS) {
+    around[kind] = name_first
+      ? { first: before, last: between + kind + after }
+      : { first: before + kind + between, last: after };
+  }
+  return { before, between, after, name_first, around };
 }
 
 /** The key of one kind (`backends`, `instances`, `route`, `paths`) of a name. */
 function key(format: KeyFormat, kind: string, name: string): string {
-  const first = format.name_first ? name : kind;
-  const second = format.name_first ? kind : name;
-  return format.before + first + format.between + second + format.after;
+  const { first, last } = format.around[kind]!;
+  return first + name + last;
 }
-
-/** Said by an operator: what was gone at this Unix second was meant to go. */
-const WIPED_KEY = "switchboard:wiped";
-
-/** The kinds of keys that a name may have. */
-const KINDS = ["backends", "route", "paths", "instances"];
 
 /**
  * The other way round: what a key is.
@@ -54,12 +65,15 @@ function split_key(
   text: string,
 ): LuaMultiReturn<[string, string] | [undefined, undefined]> {
   for (const kind of KINDS) {
-    const first = format.name_first ? format.before : format.before + kind + format.between;
-    const last = format.name_first ? format.between + kind + format.after : format.after;
-    const name = string.sub(text, first.length + 1, text.length - last.length);
+    const { first, last } = format.around[kind]!;
+    const end = text.length - last.length;
     // A key may be shorter than what stands around its name.
-    if (key(format, kind, name) === text) {
-      return $multi(kind, name);
+    if (
+      end >= first.length &&
+      string.sub(text, 1, first.length) === first &&
+      string.sub(text, end + 1) === last
+    ) {
+      return $multi(kind, string.sub(text, first.length + 1, end));
     }
   }
   return $multi(undefined, undefined);

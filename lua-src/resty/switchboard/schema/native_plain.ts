@@ -4,7 +4,7 @@
  */
 
 import { Command, Reply } from "../store/redis";
-import { key, KeyFormat } from "./keys";
+import { Around, KeyFormat } from "./keys";
 import { Plain, Quick } from "./layout";
 import { pack } from "./plain";
 import { Kind } from "./record";
@@ -34,18 +34,61 @@ function stands_alone(name: string): boolean {
   return string.find(name, "/", 1, true)[0] === undefined && string.find(name, "#", 1, true)[0] === undefined;
 }
 
-function ask(format: KeyFormat, commands: Command[], name: string, kind: Kind): boolean {
+/** The commands for a name, as they are sent but for the name and the lengths of its keys: for `string.format`. */
+interface Forms {
+  exists: string;
+  smembers: string;
+  zrange: string;
+  /** What the keys have beside the name. */
+  instances: number;
+  route: number;
+  paths: number;
+  backends: number;
+}
+
+/** A key as a word of a command. */
+function form_of({ first, last }: Around): string {
+  const [before] = string.gsub(first, "%%", "%%%%");
+  const [after] = string.gsub(last, "%%", "%%%%");
+  return `$%d\r\n${before}%s${after}\r\n`;
+}
+
+function forms_of(format: KeyFormat): Forms {
+  const around = (kind: string): Around => format.around[kind]!;
+  const size = (kind: string): number => around(kind).first.length + around(kind).last.length;
+  const backends = form_of(around("backends"));
+  return {
+    exists: `*4\r\n$6\r\nEXISTS\r\n${form_of(around("instances"))}${form_of(around("route"))}${form_of(around("paths"))}`,
+    smembers: `*2\r\n$8\r\nSMEMBERS\r\n${backends}`,
+    zrange: `*5\r\n$6\r\nZRANGE\r\n${backends}$1\r\n0\r\n$2\r\n-1\r\n$10\r\nWITHSCORES\r\n`,
+    instances: size("instances"),
+    route: size("route"),
+    paths: size("paths"),
+    backends: size("backends"),
+  };
+}
+
+/**
+ * Each command is one text: most of what it costs to read thousands of names are the texts that are made on the way, and
+ * from words these would be two dozen for each name.
+ */
+function ask(forms: Forms, commands: Command[], name: string, kind: Kind): boolean {
   if (!stands_alone(name)) {
     return false;
   }
-  const backends = key(format, "backends", name);
-  commands.push([
-    "EXISTS",
-    key(format, "instances", name),
-    key(format, "route", name),
-    key(format, "paths", name),
-  ]);
-  commands.push(kind === "zset" ? ["ZRANGE", backends, 0, -1, "WITHSCORES"] : ["SMEMBERS", backends]);
+  const size = name.length;
+  commands.push(
+    string.format(
+      forms.exists,
+      size + forms.instances,
+      name,
+      size + forms.route,
+      name,
+      size + forms.paths,
+      name,
+    ),
+  );
+  commands.push(string.format(kind === "zset" ? forms.zrange : forms.smembers, size + forms.backends, name));
   return true;
 }
 
@@ -82,7 +125,8 @@ function decode(kind: Kind, replies: Reply[], from: number): Plain | undefined {
 }
 
 function create_quick(format: KeyFormat): Quick {
-  return { ask: (commands, name, kind) => ask(format, commands, name, kind), decode };
+  const forms = forms_of(format);
+  return { ask: (commands, name, kind) => ask(forms, commands, name, kind), decode };
 }
 
 export { create_quick };

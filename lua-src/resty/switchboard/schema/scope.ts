@@ -10,6 +10,10 @@ import { Layout, SchemaName } from "./layout";
 
 /** The name without its scope, and the layout; the name and nil where it has none. */
 function split_scope(name: string): LuaMultiReturn<[string, SchemaName | undefined]> {
+  // Almost none has one, and a pattern that finds nothing tries again at every byte.
+  if (string.find(name, "%", 1, true)[0] === undefined) {
+    return $multi(name, undefined);
+  }
   const [base, schema, rest] = string.match(name, "^([^/#%%]*)%%(%a+)(.*)$");
   if (base === undefined) {
     return $multi(name, undefined);

@@ -2,6 +2,13 @@
 
 const BOUNDS = [0.001, 0.005, 0.025, 0.1, 0.25, 1];
 const NAME = "switchboard_redis_duration_seconds";
+const BUCKETS: string[] = [];
+for (const bound of BOUNDS) {
+  BUCKETS.push(`${NAME}_bucket{le="${bound}"}`);
+}
+const ALL = `${NAME}_bucket{le="+Inf"}`;
+const COUNT = `${NAME}_count`;
+const SUM = `${NAME}_sum`;
 
 /** Series and what has been added to them since `take` was called last. */
 const noted = new LuaTable<string, number>();
@@ -12,14 +19,14 @@ function add(series: string, by: number): void {
 
 /** Notes one question. */
 function note(seconds: number, answered: boolean): void {
-  for (const bound of BOUNDS) {
-    if (seconds <= bound) {
-      add(`${NAME}_bucket{le="${bound}"}`, 1);
+  for (const i of $range(0, BOUNDS.length - 1)) {
+    if (seconds <= BOUNDS[i]!) {
+      add(BUCKETS[i]!, 1);
     }
   }
-  add(`${NAME}_bucket{le="+Inf"}`, 1);
-  add(`${NAME}_count`, 1);
-  add(`${NAME}_sum`, seconds);
+  add(ALL, 1);
+  add(COUNT, 1);
+  add(SUM, seconds);
   if (!answered) {
     add("switchboard_redis_errors_total", 1);
   }

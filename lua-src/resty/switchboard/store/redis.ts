@@ -19,7 +19,9 @@ type Done<T> = LuaMultiReturn<[T, undefined, undefined] | [undefined, string, bo
 const REST = 0.5;
 /** A caller with fewer seconds left than this tells nothing about the server when they run out. */
 const FAIR_WAIT = 0.05;
-/** Commands that a list answers, or an error. */
+const MULTI = "*1\r\n$5\r\nMULTI\r\n";
+const EXEC = "*1\r\n$4\r\nEXEC\r\n";
+/** Commands that a list answers, or an error; of a command that is written out who wrote it looks himself. */
 const LISTS: Record<string, true | undefined> = {
   HGETALL: true,
   LRANGE: true,
@@ -71,7 +73,8 @@ function connect(config: Config, deadline: number, given: number): Answered<Conn
 function work_on<T>(
   config: Config,
   timeout: number,
-  work: (this: void, connection: Connection, deadline: number) => Done<T>,
+  work: (this: void, connection: Connection, commands: Command[], deadline: number) => Done<T>,
+  commands: Command[],
 ): Answered<T> {
   // Where the worker was busy for long its clock stands still: the time would be over with the first answer.
   ngx.update_time();
@@ -84,7 +87,7 @@ function work_on<T>(
     if (connection === undefined) {
       return $multi(undefined, fail(config, unreachable));
     }
-    const [result, err, broke] = work(connection, deadline);
+    const [result, err, broke] = work(connection, commands, deadline);
     if (result !== undefined) {
       keep(connection);
       last_failed = false;
@@ -110,7 +113,8 @@ function fits(commands: Command[], reply: Reply): reply is Reply[] {
   }
   for (const i of $range(1, commands.length)) {
     const one = (reply as Reply[])[i - 1];
-    if (LISTS[commands[i - 1]![0]!] && type(one) !== "table") {
+    const command = commands[i - 1]!;
+    if (typeof command !== "string" && LISTS[command[0]!] && type(one) !== "table") {
       return false;
     }
   }
@@ -120,10 +124,10 @@ function fits(commands: Command[], reply: Reply): reply is Reply[] {
 function run_transaction(connection: Connection, commands: Command[], deadline: number): Done<Reply[]> {
   const questions: Command[] = [];
   if (connection.reused) {
-    questions.push(["MULTI"]);
+    questions.push(MULTI);
   } else {
     // A server that takes no more clients says so and closes: read its reason before asking more.
-    const [begun, refused] = ask(connection, ["MULTI"], deadline);
+    const [begun, refused] = ask(connection, MULTI, deadline);
     if (begun === undefined) {
       return $multi(undefined, refused!, true);
     }
@@ -131,7 +135,7 @@ function run_transaction(connection: Connection, commands: Command[], deadline: 
   for (const command of commands) {
     questions.push(command);
   }
-  questions.push(["EXEC"]);
+  questions.push(EXEC);
   const unsent = say(connection, questions, deadline);
   if (unsent !== undefined) {
     return $multi(undefined, unsent, true);
@@ -189,9 +193,7 @@ function serves(connection: Connection, deadline: number): Done<true> {
  */
 function transaction(config: Config, commands: Command[], timeout: number): Answered<Reply[]> {
   const began = ngx.now();
-  const [replies, err] = work_on(config, timeout, (connection, deadline) =>
-    run_transaction(connection, commands, deadline),
-  );
+  const [replies, err] = work_on(config, timeout, run_transaction, commands);
   ngx.update_time();
   note(ngx.now() - began, replies !== undefined);
   if (replies === undefined) {
@@ -206,7 +208,7 @@ function transaction(config: Config, commands: Command[], timeout: number): Answ
  * @param timeout seconds for the whole, connecting included
  */
 function ping(config: Config, timeout: number): Answered<true> {
-  return work_on(config, timeout, serves);
+  return work_on(config, timeout, (connection, _, deadline) => serves(connection, deadline), []);
 }
 
 /** False from a failure until a success, as this worker sees it. */

@@ -5,8 +5,8 @@
  * lua-resty-redis reads whatever length is announced, and makes tables of whatever size.
  */
 
-/** A command's words. */
-export type Command = (string | number)[];
+/** A command's words; or the command as it is sent, from who writes many of one form. */
+export type Command = (string | number)[] | string;
 /** What Redis answers; its error is [false, message]. */
 export type Reply = string | number | NgxNull | [false, string] | Reply[];
 
@@ -51,6 +51,8 @@ const NINE = 57;
 const CR = 13;
 const LF = 10;
 const QUEUED = "+QUEUED\r\n";
+/** What a number of one digit takes, or the head of a short list: a sign, the digit and the line end. */
+const SHORT = 4;
 
 function create(socket: NgxTcpSocket): Wire {
   return { socket, buffer: "", at: 1, deadline: 0, room: 0, begun: false };
@@ -198,12 +200,35 @@ function length_of(text: string): number | undefined {
   return length !== undefined && length >= -1 && length % 1 === 0 ? length : undefined;
 }
 
+/** A number of one digit behind a sign, with its line end; undefined: it is not that, or not all there. */
+function read_digit(wire: Wire): number | undefined {
+  const [digit, cr, lf] = string.byte(wire.buffer, wire.at + 1, wire.at + SHORT - 1);
+  if (lf !== LF || cr !== CR || digit! < ZERO || digit! > NINE) {
+    return undefined;
+  }
+  wire.at += SHORT;
+  wire.room -= VALUE_COST;
+  return digit! - ZERO;
+}
+
 function read_value(wire: Wire, depth: number): Answered<Reply> {
   const silent = wait(wire);
   if (silent !== undefined) {
     return $multi(undefined, silent);
   }
   const sign = string.byte(wire.buffer, wire.at);
+  if (sign === COLON || sign === ASTERISK) {
+    const digit = read_digit(wire);
+    if (digit !== undefined && wire.room < (sign === COLON ? 0 : digit * VALUE_COST)) {
+      return $multi(undefined, TOO_LARGE);
+    }
+    if (digit !== undefined && sign === COLON) {
+      return $multi(digit, undefined);
+    }
+    if (digit !== undefined) {
+      return read_list(wire, digit, depth);
+    }
+  }
   if (sign !== DOLLAR && sign !== ASTERISK && sign !== PLUS && sign !== COLON && sign !== MINUS) {
     return $multi(undefined, NO_REDIS);
   }
@@ -267,15 +292,20 @@ function send(wire: Wire, commands: Command[]): string | undefined {
   const words: string[] = [];
   let count = 0;
   for (const command of commands) {
-    words[count] = `*${command.length}\r\n`;
-    count += 1;
-    for (const word of command) {
-      const text = tostring(word);
-      words[count] = `$${text.length}\r\n${text}\r\n`;
+    if (typeof command === "string") {
+      words[count] = command;
       count += 1;
+    } else {
+      words[count] = `*${command.length}\r\n`;
+      count += 1;
+      for (const word of command) {
+        const text = tostring(word);
+        words[count] = `$${text.length}\r\n${text}\r\n`;
+        count += 1;
+      }
     }
   }
-  const [sent, err] = wire.socket.send(table.concat(words));
+  const [sent, err] = wire.socket.send(words);
   return sent === undefined ? err : undefined;
 }
 
