@@ -1,11 +1,14 @@
 /**
  * What is done again and again in a worker, until it exits.
  *
- * All of it sleeps in one timer, and what is nearly due is done with what is: each time that a worker wakes up costs more than
+ * All of it sleeps in one timer, and is done at the moments of store/beat: each time that a worker wakes up costs more than
  * most of what it does then, and a sleep costs a fifth of a timer. Now and then the timer makes room for another, as
  * nginx gives its memory back when it ends.
+ *
+ * That the worker exits is told at once by a timer that waits for nothing else.
  */
 
+import { until_beat } from "../store/beat";
 import { tell } from "./journal";
 
 /** Times that it wakes up in one timer. */
@@ -14,6 +17,8 @@ const TIMES = 1000;
 const SLACK = 0.05;
 /** Seconds after which what has failed is tried again. */
 const AGAIN = 1;
+/** Seconds that the timer waits that nginx ends when the worker exits. */
+const LONG = 86400;
 
 interface Task {
   /** For messages. */
@@ -26,13 +31,14 @@ interface Task {
 
 let tasks: Task[] | undefined = undefined;
 let begun = false;
+let ended = false;
 
 function run(task: Task, now: number, exiting: boolean): void {
   const [ok, result] = pcall(task.run, exiting);
   if (!ok) {
     tell(ngx.ERR, `bug ${task.what}`, `${task.what} failed: ${tostring(result)}`);
   }
-  task.at = now + (ok ? (result as unknown as number) : AGAIN);
+  task.at = now + until_beat(ok ? (result as unknown as number) : AGAIN);
 }
 
 /** @returns seconds until something is due */
@@ -57,16 +63,31 @@ function begin(premature: boolean, all: Task[]): void {
   go_on(premature, all);
 }
 
+/** Does all of it a last time, once. */
+function end(all: Task[]): void {
+  if (!ended) {
+    ended = true;
+    run_due(all, true);
+  }
+}
+
 function go_on(premature: boolean, all: Task[]): void {
   for (const _ of $range(1, TIMES)) {
-    const exiting = premature || ngx.worker.exiting();
-    const wait = run_due(all, exiting);
-    if (exiting) {
+    if (premature || ngx.worker.exiting()) {
+      end(all);
       return;
     }
-    ngx.sleep(wait);
+    ngx.sleep(run_due(all, false));
   }
   ngx.timer.at(0, go_on, all);
+}
+
+function wait_for_exit(premature: boolean, all: Task[]): void {
+  if (premature) {
+    end(all);
+  } else {
+    ngx.timer.at(LONG, wait_for_exit, all);
+  }
 }
 
 /**
@@ -82,6 +103,7 @@ function tick(after: number, what: string, run: Task["run"]): void {
   }
   tasks = [task];
   ngx.timer.at(0, begin, tasks);
+  ngx.timer.at(LONG, wait_for_exit, tasks);
 }
 
 export { tick };

@@ -183,7 +183,7 @@ function look(overseer: Overseer, exiting: boolean): void {
 function start(overseer: Overseer): void {
   tick(0, "lease", (exiting) => {
     look(overseer, exiting);
-    return rest(overseer.watch.lease);
+    return rest(overseer.watch.lease, ngx.worker.count());
   });
 }
 

@@ -13,6 +13,7 @@
  */
 
 import { C, cdef } from "ffi";
+import { BEAT } from "./beat";
 
 cdef('int switchboard_kill(int process, int signal) __asm__("kill");');
 
@@ -23,8 +24,9 @@ const TERM = "lease:term";
 /** Seconds that it lives when it is not renewed. */
 const LIFETIME = 3;
 /** Seconds between two looks of its holder, and of another, who sees then that the holder is dead. */
-const LOOK_EVERY = 0.25;
-const OTHERS_LOOK_EVERY = 0.5;
+const LOOK_EVERY = BEAT;
+/** The same where several others look, each at another moment of the second. */
+const MANY_LOOK_EVERY = 1;
 
 export interface Lease {
   state: NgxSharedDict;
@@ -81,9 +83,13 @@ function look(lease: Lease): boolean {
   return made;
 }
 
-/** Seconds until the next look is due. */
-function rest(lease: Lease): number {
-  return lease.mine !== undefined ? LOOK_EVERY : OTHERS_LOOK_EVERY;
+/**
+ * Seconds until the next look is due.
+ *
+ * @param workers of the node
+ */
+function rest(lease: Lease, workers: number): number {
+  return lease.mine !== undefined || workers < 3 ? LOOK_EVERY : MANY_LOOK_EVERY;
 }
 
 /** Gives it back at once, so that a worker that exits leaves no gap. */

@@ -7,6 +7,7 @@
  */
 
 import { Config } from "../config";
+import { BEAT, until_beat } from "./beat";
 import { open } from "./connection";
 import * as dial from "./dial";
 import { Connection, discard } from "./dial";
@@ -36,8 +37,6 @@ const CHANNEL = "__redis__:invalidate";
 const PING_AFTER = 1;
 /** Seconds of silence after which it is not, also in the middle of a message. */
 const DEAF_AFTER = 3;
-/** Seconds between two looks at the silence: so soon an exiting worker stops listening. */
-const LOOK_EVERY = 0.25;
 /** Bytes that one message may take: what a script changed at once stands in one. */
 const MOST_BYTES = 67108864;
 
@@ -190,7 +189,7 @@ function keep_asking(listener: Listener, goes_on: (this: void) => boolean): void
   let asked = 0;
   let going = true;
   while (going && !listener.closed) {
-    ngx.sleep(LOOK_EVERY);
+    ngx.sleep(until_beat(BEAT));
     const now = ngx.now();
     going = goes_on();
     if (!listener.closed && (!going || now - math.max(listener.heard, asked) >= PING_AFTER)) {
