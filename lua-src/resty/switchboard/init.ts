@@ -14,23 +14,21 @@ import { Config, read_config } from "./config";
 import { allow_long_traces } from "./config/compiler";
 import { hear, start as start_ward } from "./health/ward";
 import { learn } from "./net/listeners";
-import { count, open_counters, send_counts, send_last_counts, Series } from "./observe/counters";
+import { count, open_counters } from "./observe/counters";
 import { open_events } from "./observe/events";
 import { events as show_events } from "./observe/events_page";
 import * as health from "./observe/health";
 import { Watched } from "./observe/health";
 import { printable, say, tell } from "./observe/journal";
-import { tell_live } from "./observe/live";
 import { metrics as show_metrics } from "./observe/metrics";
-import { send_after_each, set_mode } from "./observe/tally";
-import { tick } from "./observe/ticks";
+import { set_mode } from "./observe/tally";
 import { create_asks } from "./request/ask";
+import { flush_counts, start as start_beside } from "./request/beside";
 import * as phases from "./request/phases";
 import { Router } from "./request/phases";
-import { in_flight } from "./request/state";
 import * as tries from "./request/tries";
 import { Dicts, open } from "./route/dict";
-import { create as create_lookup, Lookup } from "./route/lookup";
+import { create as create_lookup } from "./route/lookup";
 import { load as load_snapshot, state_of as snapshot_state } from "./route/snapshot_keeper";
 import { create as create_overseer, start as oversee } from "./route/overseer";
 import { create as create_watch } from "./route/watch";
@@ -38,16 +36,11 @@ import { watch_state } from "./route/watch_state";
 import { create_layouts } from "./schema/layouts";
 import { Problem } from "./schema/record";
 import { load_certificate } from "./store/certificate";
-import { take as take_questions } from "./store/questions";
-import { ping } from "./store/redis";
-import { cause_of } from "./store/refusal";
 import { open_servers } from "./store/server";
 
 const VERSION = "0.1.0";
 /** ngx_lua 0.10.28, OpenResty 1.27.1.2: the first whose balancer keeps connections as this module needs it. */
 const OLDEST_NGX_LUA = 10028;
-/** Seconds between two flushes of the counters, and between two looks at Redis. */
-const TICK = 1;
 /** A bad value is logged again when it is still there after this many seconds. */
 const REMIND = 3600;
 
@@ -148,62 +141,16 @@ function configure(options?: Record<string, unknown>): void {
   };
 }
 
-function flush_counts(lookup: Lookup): void {
-  count('switchboard_lookups_total{cache="worker"}', lookup.hits);
-  count('switchboard_lookups_total{cache="shared"}', math.max(0, lookup.misses - lookup.waits));
-  count('switchboard_lookups_total{cache="redis"}', lookup.waits);
-  lookup.hits = 0;
-  lookup.misses = 0;
-  lookup.waits = 0;
-  take_questions((series, by) => count(series as Series, by));
-  const err = send_counts(lookup.dicts.state, in_flight());
-  if (err !== undefined) {
-    tell(
-      ngx.ERR,
-      "counts_failed",
-      `could not keep counts: ${err}: make lua_shared_dict switchboard_metrics larger`,
-    );
-  }
-}
-
-function look_at_redis(active: Router): void {
-  const [answers, err] = ping(active.config, active.config.redis_timeout);
-  health.note_redis(active.lookup.dicts.state, answers === true, err);
-  if (answers === undefined) {
-    tell(ngx.ERR, `redis_down ${cause_of(err)}`, `redis is unreachable, known routes are served on: ${err}`);
-  }
-}
-
-/** Once a second in every worker. */
-function run_beside(active: Router, exiting: boolean): number {
-  flush_counts(active.lookup);
-  tell_live(active.lookup.dicts.metrics, ngx.now());
-  if (exiting) {
-    // Nothing ticks from now on, but requests go on until they end.
-    send_after_each(send_last_counts);
-  } else if (ngx.worker.id() === 0) {
-    ngx.thread.spawn(look_at_redis, active);
-  }
-  return TICK;
-}
-
 /** Starts what runs beside the requests. Call it in init_worker_by_lua. */
 function start(): void {
   const active = configured();
   seed_by_worker();
   start_ward(active.lookup.dicts.state);
   learn();
-  tick(TICK, "tick", (exiting) => run_beside(active, exiting));
   const { lookup } = active;
+  start_beside(active.config, lookup);
   const watch = create_watch(active.config, lookup.dicts, lookup.loader);
   oversee(create_overseer(watch, () => lookup.hits + lookup.misses));
-  if (ngx.worker.id() === 0) {
-    ngx.timer.at(0, (premature) => {
-      if (!premature) {
-        look_at_redis(active);
-      }
-    });
-  }
 }
 
 /** For access_by_lua of a location that proxies to `switchboard`. */

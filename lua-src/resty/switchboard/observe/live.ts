@@ -62,12 +62,12 @@ function sample(identity: string, before: Sample | undefined, now: number): Samp
   return { ended, at: now, rate: from + (rate - from) * follow };
 }
 
-/** Says how those do that somebody looks at. Once a second, by each worker. */
-function tell_live(dict: NgxSharedDict, now: number): void {
+/** Says how those do that somebody looks at. Once a second, by each worker. @returns false: nobody looks */
+function tell_live(dict: NgxSharedDict, now: number): boolean {
   const [any] = dict.get(ANY);
   if (any === undefined) {
     samples = undefined;
-    return;
+    return false;
   }
   const before = samples ?? new LuaTable<string, Sample>();
   const seen = new LuaTable<string, Sample>();
@@ -85,6 +85,7 @@ function tell_live(dict: NgxSharedDict, now: number): void {
   }
   samples = seen;
   dict.safe_set(`live:of:${ngx.worker.id() ?? 0}`, table.concat(lines, "\n"), FRESH);
+  return true;
 }
 
 /** What the workers have said of the instances that somebody looks at, these among them or not. */

@@ -17,7 +17,7 @@ const TIMES = 1000;
 const SLACK = 0.05;
 /** Seconds after which what has failed is tried again. */
 const AGAIN = 1;
-/** Seconds that the timer waits that nginx ends when the worker exits. */
+/** Seconds that the timer waits that nginx ends when the worker exits; and the longest sleep. */
 const LONG = 86400;
 
 interface Task {
@@ -44,7 +44,7 @@ function run(task: Task, now: number, exiting: boolean): void {
 /** @returns seconds until something is due */
 function run_due(all: Task[], exiting: boolean): number {
   const now = ngx.now();
-  let next = now + AGAIN;
+  let next = now + LONG;
   for (const task of all) {
     if (exiting || task.at <= now + SLACK) {
       run(task, now, exiting);

@@ -27,6 +27,8 @@ const HELD_AGAIN = 5;
  * lasts, so ejections of instances that never come back would fill it.
  */
 const TIDY_EVERY = 30;
+/** Seconds between two looks at what is not urgent, but for what comes early: see store/beat. */
+const HOUSEWORK_EVERY = 0.9;
 /** Seconds by which an operator's clock may be behind this node's. */
 const CLOCKS = 5;
 
@@ -45,6 +47,8 @@ export interface Overseer {
   next: number;
   /** ngx.now() at which the dict is tidied next. */
   tidy_at: number;
+  /** ngx.now() at which snapshots, checks and what is left behind are looked after next. */
+  housework_at: number;
 }
 
 /** @param served a number that changes with every request of this worker */
@@ -61,6 +65,7 @@ function create(watch: Watch, served: Overseer["served"]): Overseer {
     busy: false,
     next: 0,
     tidy_at: 0,
+    housework_at: 0,
   };
 }
 
@@ -150,6 +155,17 @@ function run(premature: boolean, overseer: Overseer): void {
   }
 }
 
+/** What is not urgent. */
+function do_housework(overseer: Overseer, now: number): void {
+  tick_snapshot(overseer.keeper);
+  tick_rounds(overseer.rounds);
+  tick_reclaim(overseer.reclaim, now);
+  if (now >= overseer.tidy_at) {
+    overseer.tidy_at = now + TIDY_EVERY;
+    overseer.watch.dicts.state.flush_expired();
+  }
+}
+
 /** At every look at the lease in every worker; `exiting` when it is the last time. */
 function look(overseer: Overseer, exiting: boolean): void {
   const { watch } = overseer;
@@ -159,13 +175,10 @@ function look(overseer: Overseer, exiting: boolean): void {
   if (!tick_watch(watch, exiting)) {
     return;
   }
-  tick_snapshot(overseer.keeper);
-  tick_rounds(overseer.rounds);
   const now = ngx.now();
-  tick_reclaim(overseer.reclaim, now);
-  if (now >= overseer.tidy_at) {
-    overseer.tidy_at = now + TIDY_EVERY;
-    watch.dicts.state.flush_expired();
+  if (now >= overseer.housework_at) {
+    overseer.housework_at = now + HOUSEWORK_EVERY;
+    do_housework(overseer, now);
   }
   if (overseer.busy || watch.epoch === 0) {
     return;

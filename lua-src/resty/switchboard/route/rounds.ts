@@ -190,7 +190,7 @@ function run(premature: boolean, rounds: Rounds): void {
   rounds.busy = false;
 }
 
-/** Every LOOK_EVERY of store/lease in the worker that holds the lease. */
+/** Once a second in the worker that holds the lease. */
 function tick(rounds: Rounds): void {
   if (!rounds.busy && !is_empty(rounds.dicts.names)) {
     const [started] = ngx.timer.at(0, run, rounds);

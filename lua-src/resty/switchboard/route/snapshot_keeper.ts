@@ -267,7 +267,7 @@ function is_due(keeper: Keeper): boolean {
   return old && down_since(state) === undefined;
 }
 
-/** Every LOOK_EVERY of store/lease in the worker that holds the lease. */
+/** Once a second in the worker that holds the lease. */
 function tick(keeper: Keeper): void {
   if (keeper.path === undefined || keeper.busy || ngx.now() < keeper.next) {
     return;

@@ -9,10 +9,11 @@ import { tell } from "../observe/journal";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { run_id, WIPED_KEY } from "../store/identity";
 import { create as create_lease, holds, Lease, look, release } from "../store/lease";
-import { close, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
+import { close, has_more, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
 import { has_moved, is_same, Server, settle_on, settled } from "../store/server";
 import { settle } from "../store/settle";
 import { begin_epoch, confirm, lose } from "../store/trust";
+import { create as create_breath, note as note_changes, pause_of } from "./breath";
 import { load_many, MOST_AT_ONCE } from "./bulk";
 import { publish } from "./changes";
 import { Dicts } from "./dict";
@@ -124,6 +125,7 @@ function hear_on(watch: Watch, listener: Listener): string | undefined {
   const goes_on = (): boolean => !ngx.worker.exiting() && !listener.outdated && holds(watch.lease);
   ngx.thread.spawn(keep_asking, listener, goes_on);
   ngx.thread.spawn(look_for_master, watch, listener);
+  const breath = create_breath();
   while (!ngx.worker.exiting()) {
     const [heard, err] = hear(listener);
     if (listener.outdated) {
@@ -136,6 +138,11 @@ function hear_on(watch: Watch, listener: Listener): string | undefined {
       return undefined;
     }
     take_in(watch, heard);
+    note_changes(breath, heard.keys.length);
+    const pause = has_more(listener) ? 0 : pause_of(breath);
+    if (pause > 0) {
+      ngx.sleep(pause);
+    }
   }
   return undefined;
 }

@@ -2,16 +2,16 @@
  * When a worker does what is not urgent: at moments of its own, half a second apart, all of it together. That a worker wakes
  * up costs more than most of what it does then.
  *
- * The moments of a node's workers are spread over the second, so that several who look once a second see soon what one of
+ * The moments of a node's workers are spread over two seconds, so that several who look seldom see soon what one of
  * them is to see.
  */
 
 /** Seconds between two moments. */
 const BEAT = 0.5;
-/** Longer waits end at full seconds, so that all that is done once a second is done together. */
-const LONG_BEAT = 1;
-/** The part of a step by which something may be early, and still has its moment behind it. */
-const EARLY = 0.1;
+/** Longer waits end at full seconds or pairs of them, so that all that is done as often is done together. */
+const LONG = 2;
+/** Seconds by which something may be early, and still has its moment behind it. */
+const EARLY = 0.05;
 
 /**
  * Seconds until the last such moment within a time.
@@ -22,10 +22,10 @@ function until_beat(wait: number): number {
   if (wait < BEAT) {
     return wait;
   }
-  const step = wait < LONG_BEAT ? BEAT : LONG_BEAT;
+  const step = wait >= LONG ? LONG : wait >= BEAT * 2 ? BEAT * 2 : BEAT;
   const now = ngx.now();
-  const offset = (ngx.worker.id() ?? 0) / ngx.worker.count();
-  return math.floor((now + wait - offset) / step + EARLY) * step + offset - now;
+  const offset = (LONG * (ngx.worker.id() ?? 0)) / ngx.worker.count();
+  return math.floor((now + wait + EARLY - offset) / step) * step + offset - now;
 }
 
 export { BEAT, until_beat };

@@ -25,8 +25,9 @@ const TERM = "lease:term";
 const LIFETIME = 3;
 /** Seconds between two looks of its holder, and of another, who sees then that the holder is dead. */
 const LOOK_EVERY = BEAT;
-/** The same where several others look, each at another moment of the second. */
+/** The same where several others look, each at another moment. One that died is replaced at once, by one that looks first of all. */
 const MANY_LOOK_EVERY = 1;
+const VERY_MANY_LOOK_EVERY = 2;
 
 export interface Lease {
   state: NgxSharedDict;
@@ -89,7 +90,10 @@ function look(lease: Lease): boolean {
  * @param workers of the node
  */
 function rest(lease: Lease, workers: number): number {
-  return lease.mine !== undefined || workers < 3 ? LOOK_EVERY : MANY_LOOK_EVERY;
+  if (lease.mine !== undefined || workers < 3) {
+    return LOOK_EVERY;
+  }
+  return workers === 3 ? MANY_LOOK_EVERY : VERY_MANY_LOOK_EVERY;
 }
 
 /** Gives it back at once, so that a worker that exits leaves no gap. */

@@ -12,7 +12,7 @@ import { open } from "./connection";
 import * as dial from "./dial";
 import { Connection, discard } from "./dial";
 import { cause_of, explain } from "./refusal";
-import { Command, error_of, expect, read, Reply, wait } from "./wire";
+import { Command, error_of, expect, is_drained, read, Reply, wait } from "./wire";
 
 export type Mode = "tracking" | "notifications";
 
@@ -34,9 +34,9 @@ export interface Heard {
 
 const CHANNEL = "__redis__:invalidate";
 /** Seconds of silence after which Redis is asked whether it is still there. */
-const PING_AFTER = 1;
+const PING_AFTER = 1.5;
 /** Seconds of silence after which it is not, also in the middle of a message. */
-const DEAF_AFTER = 3;
+const DEAF_AFTER = 4;
 /** Bytes that one message may take: what a script changed at once stands in one. */
 const MOST_BYTES = 67108864;
 
@@ -178,6 +178,11 @@ function hear(listener: Listener): Answered<Heard> {
   return $multi(understand(message), undefined);
 }
 
+/** Whether more has come than was heard. */
+function has_more(listener: Listener): boolean {
+  return !is_drained(listener.connection.wire);
+}
+
 /**
  * Asks a silent server now and then whether it is still there; run it as a thread beside `hear`. One wait for
  * a message can therefore be long: nginx logs every one that ends without.
@@ -204,4 +209,4 @@ function close(listener: Listener): void {
   discard(listener.connection);
 }
 
-export { close, hear, keep_asking, listen };
+export { close, has_more, hear, keep_asking, listen };
