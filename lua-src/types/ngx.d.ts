@@ -73,6 +73,7 @@ interface NgxSharedDict {
     key: string,
     value: string | number | boolean,
     exptime?: number,
+    flags?: number,
   ): LuaMultiReturn<[boolean, string | undefined, boolean]>;
   /** Like `add`, but evicts nothing: "no memory" instead. */
   safe_add(

@@ -5,6 +5,7 @@ local fence = require("resty.switchboard.route.fence")
 local load = require("resty.switchboard.route.loader").load
 local lookup = require("resty.switchboard.route.lookup")
 local names_on = require("resty.switchboard.route.names").names_on
+local last_page = require("resty.switchboard.route.names").last_page
 local read_config = require("resty.switchboard.config").read_config
 local redis = require("resty.switchboard.store.redis")
 
@@ -100,6 +101,23 @@ describe("names that are loaded together", function()
       end
       assert.truthy(table.concat(said, "\n"):find("has-options", 1, true))
     end
+  end)
+
+  it("that are new are written where another load was quicker too, and stand in the list once", function()
+    local names = {}
+    for i = 1, 20 do
+      names[i] = ("new-%d.example"):format(i)
+      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
+    end
+    bulk.load_many(loader, { names[1], names[2], names[3] }, 1)
+    ask("SADD", "backends:" .. names[1], "10.0.0.2:80")
+    for _, outcome in ipairs(bulk.load_many(loader, names, 1, true)) do assert.is_nil(outcome.err) end
+    local seen = {}
+    for page = 1, last_page(dicts.names) do
+      for _, name in ipairs(names_on(dicts.names, page)) do seen[name] = (seen[name] or 0) + 1 end
+    end
+    for _, name in ipairs(names) do assert.equal(1, seen[name], name) end
+    assert.truthy(text_of(names[1]):find("\10\0\0\2", 1, true))
   end)
 
   it("are asked for by two commands each where they are plain, in one transaction", function()

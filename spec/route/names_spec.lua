@@ -56,6 +56,33 @@ describe("the list of names", function()
     assert.is_false(names.has(shared, second, "a.example"))
   end)
 
+  it("has a new route once, whatever became of its place meanwhile", function()
+    -- Nothing.
+    local since = names.removals(shared)
+    local page = names.add(shared, "a.example")
+    assert(dict.write_route(dicts, "a.example", stored("\1", { page = page }), since))
+    assert.same({ "a.example" }, all())
+    assert.equal(page, dict.read_route(dicts, "a.example").page)
+    -- Another load was quicker, and has given it another one.
+    for i = 1, 100 do names.add(shared, ("r%d.example"):format(i)) end
+    since = names.removals(shared)
+    local second = names.add(shared, "a.example")
+    assert.are_not.equal(page, second)
+    assert(dict.write_route(dicts, "a.example", stored("\2", { page = second }), since))
+    assert.equal("\2", dict.read_route(dicts, "a.example").text)
+    assert.equal(page, dict.read_route(dicts, "a.example").page)
+    assert.is_false(names.has(shared, second, "a.example"))
+    -- A walk has taken it for a leftover.
+    since = names.removals(shared)
+    local third = names.add(shared, "b.example")
+    remove(third, "b.example")
+    assert(dict.write_route(dicts, "b.example", stored("\1", { page = third }), since))
+    assert.is_true(names.has(shared, dict.read_route(dicts, "b.example").page, "b.example"))
+    -- It was there, and is gone again.
+    dict.delete_route(dicts, "a.example")
+    assert.is_false(names.has(shared, page, "a.example"))
+  end)
+
   it("uses the pages of deleted routes again", function()
     for round = 1, 50 do
       for i = 1, 200 do assert(dict.write_route(dicts, ("r%d-%d.example"):format(round, i), stored())) end

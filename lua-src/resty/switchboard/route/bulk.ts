@@ -46,7 +46,7 @@ function load_one(loader: Loader, name: string, patience: number): Outcome {
 }
 
 /** What `begin` of route/conclude notes, but for patterns: who is unknown is loaded by itself. */
-function begin_all(loader: Loader, names: string[], deadline: number): Batch {
+function begin_all(loader: Loader, names: string[], deadline: number, are_new: boolean): Batch {
   const { state } = loader.dicts;
   const now = ngx.now();
   const epoch = epoch_of(state);
@@ -54,7 +54,7 @@ function begin_all(loader: Loader, names: string[], deadline: number): Batch {
   const outcomes: (Loaded | false)[] = [];
   for (const name of names) {
     const stamp = own_stamp(state, name);
-    const old = dict.read_route(loader.dicts, name);
+    const old = are_new ? undefined : dict.read_route(loader.dicts, name);
     begun.push({ now, epoch, stamp, match_stamp: -1, candidates: [], old, last: undefined });
     outcomes.push(false);
   }
@@ -214,10 +214,11 @@ function load_together(loader: Loader, batch: Batch): void {
  * Loads some names. Yields, and does not raise.
  *
  * @param patience seconds for the round trips together, and for each name that is read by itself
+ * @param are_new none of them stood in the dict a moment ago
  */
-function load_many(loader: Loader, names: string[], patience: number): Outcome[] {
+function load_many(loader: Loader, names: string[], patience: number, are_new = false): Outcome[] {
   const found: Outcome[] = [];
-  const batch = begin_all(loader, names, ngx.now() + patience);
+  const batch = begin_all(loader, names, ngx.now() + patience, are_new);
   if (names.length > 1) {
     load_together(loader, batch);
   }

@@ -35,8 +35,8 @@ function new_tally(): Tally {
 }
 
 /** Reads names together. Yields. */
-function read_batch(loader: Loader, batch: string[], tally: Tally): void {
-  for (const { name, loaded, err } of load_many(loader, batch, PATIENCE)) {
+function read_batch(loader: Loader, batch: string[], tally: Tally, are_new: boolean): void {
+  for (const { name, loaded, err } of load_many(loader, batch, PATIENCE, are_new)) {
     if (loaded === undefined && cause_of(err!) === "too_large") {
       // That is its own fault: it hurts itself alone.
       tally.unreadable = `${name}: ${err}`;
@@ -51,9 +51,9 @@ function read_batch(loader: Loader, batch: string[], tally: Tally): void {
   }
 }
 
-function begin_batch(pace: Pace, batch: string[], tally: Tally): void {
+function begin_batch(pace: Pace, batch: string[], tally: Tally, are_new: boolean): void {
   if (batch.length > 0) {
-    begin(pace, read_batch, pace.loader, batch, tally);
+    begin(pace, read_batch, pace.loader, batch, tally, are_new);
   }
 }
 
@@ -65,7 +65,7 @@ function check_all(pace: Pace, epoch: number): Tally {
   const read = (): boolean => {
     const some = batch;
     batch = [];
-    begin_batch(pace, some, tally);
+    begin_batch(pace, some, tally, false);
     if (!pace.goes_on() || epoch_of(dicts.state) !== epoch) {
       tally.failed = "overtaken";
     }
@@ -80,7 +80,7 @@ function check_all(pace: Pace, epoch: number): Tally {
     return batch.length < batch_of(pace) || read();
   });
   if (tally.failed === undefined) {
-    begin_batch(pace, batch, tally);
+    begin_batch(pace, batch, tally, false);
   }
   finish(pace);
   return tally;
@@ -108,7 +108,7 @@ function read_names(pace: Pace, found: string[], tally: Tally): string[] {
   for (const name of found) {
     batch.push(name);
     if (batch.length >= batch_of(pace)) {
-      begin_batch(pace, batch, tally);
+      begin_batch(pace, batch, tally, true);
       batch = [];
     }
   }
@@ -158,7 +158,7 @@ function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): s
       return "overtaken";
     }
   } while (cursor !== "0" && tally.failed === undefined);
-  begin_batch(pace, found, tally);
+  begin_batch(pace, found, tally, true);
   return undefined;
 }
 

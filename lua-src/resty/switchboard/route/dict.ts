@@ -64,6 +64,8 @@ const AGES = 4;
 /** Times count milliseconds from the beginning of 2020. */
 const BASE = 1577836800000;
 const WORD = 2 ** 32;
+/** What a dict says to who adds what is there. */
+const EXISTS = "exists";
 /** What a route is put together of: one table for all, and one text instead of one for each part more. */
 const PARTS: string[] = ["", "", "", "", "", ""];
 
@@ -142,6 +144,7 @@ function put_route(
   name: string,
   stored: Stored,
   page: number,
+  only_new = false,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
   stored.page = page;
   const age = age_of(stored);
@@ -154,7 +157,14 @@ function put_route(
   PARTS[4] = own;
   PARTS[5] = stored.text;
   // The flags are a signed number.
-  const [ok, err, forcible] = dicts.routes.set(name, table.concat(PARTS), 0, (time % WORD) | 0);
+  const value = table.concat(PARTS);
+  const flags = (time % WORD) | 0;
+  const [ok, err, forcible] = only_new
+    ? dicts.routes.add(name, value, 0, flags)
+    : dicts.routes.set(name, value, 0, flags);
+  if (!ok && err === EXISTS) {
+    return $multi(undefined, EXISTS);
+  }
   if (!ok) {
     return $multi(undefined, `could not write to ${ROUTES}: ${err}`);
   }
@@ -162,6 +172,11 @@ function put_route(
     true,
     forcible ? `${ROUTES} is full and evicted a route: make its lua_shared_dict larger` : undefined,
   );
+}
+
+/** Whether a name stands on a page where it was put when `removals` of route/names said `since`. */
+function still_stands(dicts: Dicts, page: number, name: string, since: number | undefined): boolean {
+  return page === 0 || removals(dicts.names) === since || has(dicts.names, page, name);
 }
 
 /**
@@ -178,9 +193,16 @@ function write_route(
   stored: Stored,
   since?: number,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
-  const removed = removals(dicts.names);
-  // Another load may have learnt of it since this one gave it a place: its name must not stand in two.
   const given = stored.page ?? 0;
+  if (given > 0 && since !== undefined) {
+    // It was unknown a moment ago: one look for its place in a large dict instead of two.
+    const [ok, err] = put_route(dicts, name, stored, given, true);
+    if (ok !== undefined && still_stands(dicts, given, name, since)) {
+      return $multi(ok, err);
+    }
+  }
+  // Another load may have learnt of it since this one gave it a place: its name must not stand in two.
+  const removed = removals(dicts.names);
   const there = page_of(dicts, name);
   if (there > 0 && given > 0 && there !== given) {
     remove(dicts.names, given, name, () => false);
@@ -188,9 +210,7 @@ function write_route(
   const known = there > 0 ? there : given;
   const page = known > 0 ? known : add(dicts.names, name);
   const [ok, err] = put_route(dicts, name, stored, page);
-  // What was put there a moment ago stands there unless something was taken off since.
-  const seen = there > 0 ? undefined : given > 0 ? since : removed;
-  if (ok !== undefined && page > 0 && removals(dicts.names) !== seen && !has(dicts.names, page, name)) {
+  if (ok !== undefined && !still_stands(dicts, page, name, known > 0 ? undefined : removed)) {
     // Another worker has deleted the route, or took the name for a leftover: see `tidy`.
     return put_route(dicts, name, stored, add(dicts.names, name));
   }
