@@ -168,6 +168,7 @@ build = {
     ["resty.switchboard.route.rounds"] = "lib/resty/switchboard/route/rounds.lua",
     ["resty.switchboard.route.single_flight"] = "lib/resty/switchboard/route/single_flight.lua",
     ["resty.switchboard.route.snapshot"] = "lib/resty/switchboard/route/snapshot.lua",
+    ["resty.switchboard.route.snapshot_before"] = "lib/resty/switchboard/route/snapshot_before.lua",
     ["resty.switchboard.route.snapshot_file"] = "lib/resty/switchboard/route/snapshot_file.lua",
     ["resty.switchboard.route.snapshot_keeper"] = "lib/resty/switchboard/route/snapshot_keeper.lua",
     ["resty.switchboard.route.split"] = "lib/resty/switchboard/route/split.lua",

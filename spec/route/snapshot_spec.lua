@@ -64,6 +64,33 @@ local RECORDS = {
 describe("a snapshot", function()
   after_each(function() os.remove(path) end)
 
+  it("that is replaced is not freed at once, but in pieces, and then is gone", function()
+    local before = require("resty.switchboard.route.snapshot_before")
+    local aside = path .. ".before"
+    spit(aside, "left by a worker that was killed")
+    spit(path, ("x"):rep(3 * 1024 * 1024))
+    write(RECORDS, 2)
+    assert.equal(3 * 1024 * 1024, #slurp(aside))
+    local sizes = {}
+    local watcher = ngx.thread.spawn(function()
+      while true do
+        local handle = io.open(aside, "rb")
+        if not handle then return end
+        sizes[handle:seek("end")] = true
+        handle:close()
+        ngx.sleep(0.001)
+      end
+    end)
+    before.let_go(path)
+    ngx.thread.wait(watcher)
+    assert.is_true(sizes[1024 * 1024] or sizes[2 * 1024 * 1024])
+    assert.is_nil(io.open(aside))
+    local _, wrong, found = read()
+    assert.is_nil(wrong)
+    assert.equal(#RECORDS, #found)
+    before.let_go(path)
+  end)
+
   it("comes back as it was, however it is cut into frames", function()
     for to_a_frame = 1, #RECORDS + 1 do
       local expected = write(RECORDS, to_a_frame)

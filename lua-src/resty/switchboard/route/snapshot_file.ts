@@ -22,6 +22,7 @@ import {
   Visit,
   walk,
 } from "./snapshot";
+import { set_aside } from "./snapshot_before";
 
 // A name of its own: other Lua may have declared `creat` in its own words.
 cdef('int switchboard_creat(const char *path, unsigned int mode) __asm__("creat");');
@@ -131,7 +132,7 @@ function end_frame(writer: Writer): string | undefined {
   return put(writer, frame_line(payload) + payload);
 }
 
-/** Moves the whole snapshot to its place. @returns nil and why that failed; then nothing is left of it */
+/** Moves the whole snapshot to its place; call `let_go` of route/snapshot_before after that. @returns nil and why that failed; then nothing is left of it */
 function end(writer: Writer, time: number): LuaMultiReturn<[Written, undefined] | [undefined, string]> {
   const { file, head, path } = writer;
   let failed = end_frame(writer);
@@ -143,6 +144,7 @@ function end(writer: Writer, time: number): LuaMultiReturn<[Written, undefined] 
   const [closed, err] = (file as unknown as Closing).close();
   failed = failed ?? (closed !== undefined ? undefined : err!);
   if (failed === undefined) {
+    set_aside(path);
     const [moved, problem] = os.rename(temporary(path), path);
     failed = moved ? undefined : problem;
   }

@@ -16,6 +16,7 @@ import { checked_epoch } from "./guard";
 import { add_all, count, last_page } from "./names";
 import { identity_of, RecordKind, ROUTE } from "./snapshot";
 import { abandon, add, begin, end, end_frame, read, Writer, Written } from "./snapshot_file";
+import { let_go } from "./snapshot_before";
 import { walk } from "./walk";
 
 /** Seconds between two snapshots. */
@@ -223,6 +224,7 @@ function write(keeper: Keeper, path: string): string | undefined {
     return failed !== "" ? failed : undefined;
   }
   const [written, problem] = end(writer, ngx.time());
+  let_go(path);
   if (written === undefined) {
     return problem;
   }
