@@ -100,11 +100,19 @@ export async function startDripping(name: string, bytes: number, seconds: number
 
 /** `127.0.0.1:port` of a port where nobody listens. */
 export async function deadPort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
+  for (;;) {
+    // Below those that the kernel gives out: an app that is started later would get it else, and answer.
+    const port = 10000 + Math.floor(Math.random() * 20000);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (free) {
+      await new Promise((resolve) => server.close(resolve));
+      return `127.0.0.1:${port}`;
+    }
+  }
 }
 
 const BLACK_HOLE = `
