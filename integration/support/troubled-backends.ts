@@ -1,6 +1,6 @@
 /** Backends that fail, each in one way. */
 
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { startApp, startRaw, type Backend } from "./backends.ts";
