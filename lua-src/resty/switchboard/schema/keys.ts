@@ -1,15 +1,7 @@
 /** Key names in Redis, from the option `key_format`. */
 
-/** A parsed `key_format`. */
-export interface KeyFormat {
-  before: string;
-  between: string;
-  after: string;
-  /** `{name}` stands before `{kind}`. */
-  name_first: boolean;
-  /** What stands around a name, by kind. */
-  around: Record<string, Around>;
-}
+/** A parsed `key_format`: what stands around a name, by kind. */
+export type KeyFormat = Record<string, Around>;
 
 /** A key without its name. */
 export interface Around {
@@ -40,18 +32,18 @@ function parse_key_format(format: string): KeyFormat {
   const before = string.sub(format, 1, first_start - 1);
   const between = string.sub(format, first_end + 1, second_start - 1);
   const after = string.sub(format, second_end + 1);
-  const around: Record<string, Around> = {};
+  const parsed: KeyFormat = {};
   for (const kind of KINDS) {
-    around[kind] = name_first
+    parsed[kind] = name_first
       ? { first: before, last: between + kind + after }
       : { first: before + kind + between, last: after };
   }
-  return { before, between, after, name_first, around };
+  return parsed;
 }
 
 /** The key of one kind (`backends`, `instances`, `route`, `paths`) of a name. */
 function key(format: KeyFormat, kind: string, name: string): string {
-  const { first, last } = format.around[kind]!;
+  const { first, last } = format[kind]!;
   return first + name + last;
 }
 
@@ -65,7 +57,7 @@ function split_key(
   text: string,
 ): LuaMultiReturn<[string, string] | [undefined, undefined]> {
   for (const kind of KINDS) {
-    const { first, last } = format.around[kind]!;
+    const { first, last } = format[kind]!;
     const end = text.length - last.length;
     // A key may be shorter than what stands around its name.
     if (

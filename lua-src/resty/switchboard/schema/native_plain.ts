@@ -54,13 +54,12 @@ function form_of({ first, last }: Around): string {
 }
 
 function forms_of(format: KeyFormat): Forms {
-  const around = (kind: string): Around => format.around[kind]!;
-  const size = (kind: string): number => around(kind).first.length + around(kind).last.length;
-  const backends = form_of(around("backends"));
+  const form = (kind: string): string => form_of(format[kind]!);
+  const size = (kind: string): number => format[kind]!.first.length + format[kind]!.last.length;
   return {
-    exists: `*4\r\n$6\r\nEXISTS\r\n${form_of(around("instances"))}${form_of(around("route"))}${form_of(around("paths"))}`,
-    smembers: `*2\r\n$8\r\nSMEMBERS\r\n${backends}`,
-    zrange: `*5\r\n$6\r\nZRANGE\r\n${backends}$1\r\n0\r\n$2\r\n-1\r\n$10\r\nWITHSCORES\r\n`,
+    exists: `*4\r\n$6\r\nEXISTS\r\n${form("instances")}${form("route")}${form("paths")}`,
+    smembers: `*2\r\n$8\r\nSMEMBERS\r\n${form("backends")}`,
+    zrange: `*5\r\n$6\r\nZRANGE\r\n${form("backends")}$1\r\n0\r\n$2\r\n-1\r\n$10\r\nWITHSCORES\r\n`,
     instances: size("instances"),
     route: size("route"),
     paths: size("paths"),

@@ -23,15 +23,12 @@ function without_overlaps(prefixes: string[]): string[] {
  */
 function prefixes(format: KeyFormat, more: string[]): string[] {
   const found: string[] = [];
-  if (format.name_first) {
-    if (format.before === "") {
+  for (const kind of KINDS) {
+    const { first } = format[kind]!;
+    if (first === "") {
       return [];
     }
-    found.push(format.before);
-  } else {
-    for (const kind of KINDS) {
-      found.push(format.before + kind + format.between);
-    }
+    found.push(first);
   }
   for (const one of more) {
     found.push(one);
