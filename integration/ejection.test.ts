@@ -64,14 +64,17 @@ describe("one of ten instances", () => {
   it("that does not listen gets few tries, in all workers together", async () => {
     const host = await among("refusing.test", await deadPort());
     const before = await metric(stage, "switchboard_retries_total");
+    const began = Date.now();
 
     assert.deepEqual(await statuses(stage, host, 300), { 200: 300 });
 
+    // It is out for 0.9 s at least: where the requests take longer, as on a slow machine, it is out once more.
+    const most = 1 + Math.floor((Date.now() - began) / 900);
     // Workers tell once a second what they counted.
-    // On a slow machine its first second is over before all are sent, and it is out once more.
-    await eventually("all is counted", async () =>
-      assert.ok((await metric(stage, "switchboard_ejections_total")) >= 1),
-    );
+    await eventually("all is counted", async () => {
+      const ejections = await metric(stage, "switchboard_ejections_total");
+      assert.ok(ejections >= 1 && ejections <= most, `${ejections} ejections`);
+    });
     const retries = (await metric(stage, "switchboard_retries_total")) - before;
     assert.ok(retries <= FEW, `${retries} failed tries`);
     await stage.router.logged(/http:\/\/127\.0\.0\.1:\d+ is out: connect_failed/);

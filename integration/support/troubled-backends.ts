@@ -1,9 +1,10 @@
 /** Backends that fail, each in one way. */
 
-import { connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { startApp, startRaw, type Backend } from "./backends.ts";
+import { freePort } from "./ports.ts";
 
 /** Reads requests and lets `onRequest` do the rest; `methods` tells the methods of those it got. */
 async function startReader(
@@ -98,21 +99,9 @@ export async function startDripping(name: string, bytes: number, seconds: number
   });
 }
 
-/** `127.0.0.1:port` of a port where nobody listens. */
+/** `127.0.0.1:port` of a port where nobody listens, nor an app that is started later: the kernel gives out others. */
 export async function deadPort(): Promise<string> {
-  for (;;) {
-    // Below those that the kernel gives out: an app that is started later would get it else, and answer.
-    const port = 10000 + Math.floor(Math.random() * 20000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (free) {
-      await new Promise((resolve) => server.close(resolve));
-      return `127.0.0.1:${port}`;
-    }
-  }
+  return `127.0.0.1:${await freePort()}`;
 }
 
 const BLACK_HOLE = `
