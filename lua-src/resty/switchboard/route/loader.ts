@@ -85,12 +85,15 @@ function run(
  * Loads a name from Redis into the shared dicts.
  *
  * @param patience seconds that the caller waits at most
+ * @param seen ngx.now() at which what the caller has was read, where what another worker has just read will do as well; 0: it
+ * has nothing
  * @returns what is known now; or nil and why nothing could be learnt
  */
 function load(
   loader: Loader,
   name: string,
   patience: number,
+  seen?: number,
 ): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
   return once(loader.flights, name, patience, () =>
     once_per_node(
@@ -99,6 +102,7 @@ function load(
       patience,
       () => run(loader, name, patience),
       (began) => left_by_others(loader.dicts, name, began),
+      seen,
     ),
   );
 }

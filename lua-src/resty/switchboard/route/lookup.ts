@@ -60,10 +60,14 @@ function is_too_stale(lookup: Lookup, loaded: number, now: number): boolean {
   return max_stale > 0 && now - loaded > ttl + stale_while_refresh + max_stale;
 }
 
-/** A load for which a request waits. */
-function load_now(lookup: Lookup, name: string): ReturnType<typeof load> {
+/**
+ * A load for which a request waits.
+ *
+ * @param seen when what it has was read; 0: it has nothing
+ */
+function load_now(lookup: Lookup, name: string, seen: number): ReturnType<typeof load> {
   lookup.waits += 1;
-  return load(lookup.loader, name, lookup.config.load_timeout);
+  return load(lookup.loader, name, lookup.config.load_timeout, seen);
 }
 
 /** Serves a stored route by its age; may wait for a load. */
@@ -83,7 +87,7 @@ function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found
     enqueue(lookup.queue, name);
     return $multi(adopt(lookup, name, stored, now, now + RECHECK), undefined, undefined);
   }
-  const [loaded, err] = load_now(lookup, name);
+  const [loaded, err] = load_now(lookup, name, stored.loaded);
   if (loaded !== undefined) {
     return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
   }
@@ -117,7 +121,7 @@ function serve_pattern(lookup: Lookup, pattern: string, now: number): Found {
   if (stored !== undefined) {
     return serve(lookup, pattern, stored, now);
   }
-  const [loaded, err] = load_now(lookup, pattern);
+  const [loaded, err] = load_now(lookup, pattern, 0);
   if (loaded === undefined) {
     return $multi(undefined, "store_unreachable", err);
   }
@@ -128,7 +132,7 @@ function serve_pattern(lookup: Lookup, pattern: string, now: number): Found {
 function match_anew(lookup: Lookup, name: string, pattern: string): Found {
   recent.remove(lookup.cache.matched, name);
   dict.delete_match(lookup.dicts, name);
-  const [loaded, err] = load_now(lookup, name);
+  const [loaded, err] = load_now(lookup, name, 0);
   if (loaded === undefined) {
     return $multi(undefined, "store_unreachable", err);
   }
@@ -158,7 +162,7 @@ function find_pattern(lookup: Lookup, name: string, pattern: string, now: number
 function serve_match(lookup: Lookup, name: string, match: Match, now: number): Found {
   const fresh_end = fresh_until(lookup, name, match.loaded, LONGEST_FRESH, match.epoch);
   if (now >= stale_until(lookup, fresh_end, match.epoch) && reachable()) {
-    const [loaded] = load_now(lookup, name);
+    const [loaded] = load_now(lookup, name, match.loaded);
     if (loaded !== undefined) {
       return serve_loaded(lookup, name, loaded.stored, loaded.pattern);
     }
@@ -206,7 +210,7 @@ function find_slowly(lookup: Lookup, name: string, now: number): Found {
   if (match === undefined && lookup.trust.complete && !is_arm(name)) {
     return find_complete(lookup, name, now);
   }
-  const [loaded, err] = load_now(lookup, name);
+  const [loaded, err] = load_now(lookup, name, match !== undefined ? match.loaded : 0);
   if (loaded === undefined) {
     if (match !== undefined && match.pattern !== "") {
       return serve_match(lookup, name, match, now);

@@ -16,6 +16,8 @@ type Result<T> = LuaMultiReturn<[T, undefined] | [undefined, string]>;
  * @param patience seconds to wait at most
  * @param run yields
  * @param left_since what a run that began at that time (ngx.now()) has left for all; undefined: nothing
+ * @param seen ngx.now() at which what the caller knows was read: another worker's run that began later and is over by now
+ * is as good as this one; 0: it knows nothing; undefined: it wants a run that begins now
  */
 function once_per_node<T extends object>(
   state: NgxSharedDict,
@@ -23,10 +25,19 @@ function once_per_node<T extends object>(
   patience: number,
   run: (this: void) => Result<T>,
   left_since: (this: void, began: number) => T | undefined,
+  seen?: number,
 ): Result<T> {
   const began = ngx.now();
   const lock = `load:${key}`;
   let [locked] = state.add(lock, began, LOCK_LIFETIME);
+  if (locked && seen !== undefined) {
+    // Between the caller's look and the lock another worker may have ended its run.
+    const left = left_since(seen + ROUNDING / 2);
+    if (left !== undefined) {
+      state.delete(lock);
+      return $multi(left, undefined);
+    }
+  }
   while (!locked) {
     const [theirs] = state.get(lock);
     if (theirs !== undefined) {
