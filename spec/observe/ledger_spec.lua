@@ -7,13 +7,13 @@ describe("the ledger of the node", function()
 
   --- A second later.
   local function tick(counted)
-    dict:delete("spec:due")
+    dict:delete(ledger.key .. ":due")
     ledger.totals[1] = counted
-    assert.is_nil(ledgers.tick(ledger))
+    assert.is_nil(ledgers.tick(ledger, true))
   end
 
   local function waiting()
-    return (dict:llen("spec:sheets"))
+    return (dict:llen(ledger.key .. ":slips"))
   end
 
   before_each(function()
@@ -31,24 +31,28 @@ describe("the ledger of the node", function()
 
   it("is not looked at where nothing was sent", function()
     tick(0)
-    assert.is_nil(dict:get("spec:due"))
+    assert.is_nil(dict:get(ledger.key .. ":due"))
     assert.equal(0, waiting())
   end)
 
-  it("adds up at once when each worker has sent something, else after a while", function()
-    tick(1)
-    assert.equal(0, waiting())
-    for i = 1, 3 do
+  it("adds up at once when a few have come and each worker has sent something, else after a while", function()
+    for _, workers in ipairs { 1, 4, 12 } do
+      dict:flush_all()
+      ngx.worker.count = function() return workers end
       tick(1)
-      assert.equal(i, waiting())
+      assert.equal(0, waiting())
+      for i = 1, math.max(workers, 8) - 1 do
+        tick(1)
+        assert.equal(i, waiting())
+      end
+      tick(1)
+      assert.equal(0, waiting())
+      tick(1)
+      assert.equal(1, waiting())
+      dict:delete(ledger.key .. ":overdue")
+      tick(0)
+      assert.equal(0, waiting())
     end
-    tick(1)
-    assert.equal(0, waiting())
-    tick(1)
-    assert.equal(1, waiting())
-    dict:delete("spec:overdue")
-    tick(0)
-    assert.equal(0, waiting())
   end)
 
   it("says all that was sent to who reads it, added up or not", function()
@@ -56,5 +60,45 @@ describe("the ledger of the node", function()
     assert.equal(2, waiting())
     local found = ledgers.read(ledger)
     assert.equal(6, tonumber(found.totals[0]))
+  end)
+
+  it("goes on from what it knows, and from what another worker has left meanwhile", function()
+    local other = ledgers.open(dict, "spec", 2)
+    local sent = 0
+    for i = 1, 40 do
+      ngx.worker.count = function() return 1 end
+      dict:delete(ledger.key .. ":overdue")
+      tick(i)
+      sent = sent + i
+      if i % 7 == 0 then
+        -- As another worker leaves it: what this one knows is out of date.
+        other.totals[2] = i
+        ledgers.read(other)
+        dict:incr(ledger.key .. ":number", 1)
+      end
+    end
+    local found = ledgers.read(ledger)
+    assert.equal(sent, tonumber(found.totals[0]))
+    assert.equal(7 + 14 + 21 + 28 + 35, tonumber(found.totals[1]))
+  end)
+
+  it("believes what stands in the dict, not what it knew, when that is another's", function()
+    tick(5)
+    local text = dict:get(ledger.key)
+    tick(6)
+    ledgers.read(ledger)
+    -- Another worker has added up in between.
+    dict:set(ledger.key, text)
+    dict:incr(ledger.key .. ":number", 1)
+    tick(1)
+    assert.equal(6, tonumber(ledgers.read(ledger).totals[0]))
+  end)
+
+  it("waits for who adds up right now", function()
+    tick(3)
+    tick(4)
+    dict:set(ledger.key .. ":lock", true)
+    ngx.timer.at(0.03, function() dict:delete(ledger.key .. ":lock") end)
+    assert.equal(7, tonumber(ledgers.read(ledger).totals[0]))
   end)
 end)

@@ -3,6 +3,14 @@ local dice = require("resty.switchboard.balance.dice")
 
 local WIDTH = sheet.NUMBERS_OF_ROW
 
+--- Adds counts to the row of a name; nil: to the rest.
+local function add_row(section, name, busy, counts)
+  local row = name == nil and 0 or section.rows[name] or sheet.append(section, name)
+  local numbers, first = section.numbers, row * WIDTH
+  numbers[first] = numbers[first] + busy
+  for i = 1, WIDTH - 1 do numbers[first + i] = numbers[first + i] + counts[i] end
+end
+
 local function random_sheet(totals, names)
   local made = sheet.create(totals, 2)
   for i = 0, totals - 1 do made.totals[i] = dice.throw_below(1000000) / 8 end
@@ -12,7 +20,7 @@ local function random_sheet(totals, names)
       for i = 1, WIDTH - 1 do counts[i] = dice.throw_below(1000) end
       -- Now and then the same name twice, and the rest.
       local name = ("name-%d.example/p%s"):format(dice.throw_below(names), ("x"):rep(n % 50))
-      sheet.add_row(section, n % 7 > 0 and name or nil, n, counts)
+      add_row(section, n % 7 > 0 and name or nil, n, counts)
     end
   end
   return made

@@ -5,6 +5,14 @@ local dice = require("resty.switchboard.balance.dice")
 local WIDTH = sheet.NUMBERS_OF_ROW
 local MOST = 100
 
+--- Adds counts to the row of a name; nil: to the rest.
+local function add_row(section, name, busy, counts)
+  local row = name == nil and 0 or section.rows[name] or sheet.append(section, name)
+  local numbers, first = section.numbers, row * WIDTH
+  numbers[first] = numbers[first] + busy
+  for i = 1, WIDTH - 1 do numbers[first + i] = numbers[first + i] + counts[i] end
+end
+
 local function counted(requests)
   local counts = {}
   for i = 1, WIDTH - 1 do counts[i] = 0 end
@@ -25,7 +33,7 @@ end
 -- Lets a second pass in which names had so many requests.
 local function second(node, traffic)
   local heard = section()
-  for name, requests in pairs(traffic) do sheet.add_row(heard, name, requests, counted(requests)) end
+  for name, requests in pairs(traffic) do add_row(heard, name, requests, counted(requests)) end
   top.fade(node, 1)
   top.merge(node, heard, MOST, "other")
 end

@@ -121,12 +121,12 @@ function gauge_key(worker: number, exiting: boolean): string {
  */
 function send_counts(state: NgxSharedDict, in_flight: number): string | undefined {
   state.set(gauge_key(ngx.worker.id() ?? 0, ngx.worker.exiting()), in_flight, GAUGE_LIFETIME);
-  return tick(ledger!);
+  return tick(ledger!, !ngx.worker.exiting());
 }
 
 /** Sends what this worker has counted and nothing else: for a worker that has no timers any more. */
 function send_last_counts(): void {
-  flush(ledger!);
+  flush(ledger!, false);
 }
 
 function total_in_flight(state: NgxSharedDict): number {

@@ -1,37 +1,44 @@
 /**
  * What the node has counted, over all its workers and over their reloads.
  *
- * Once a second each worker appends what it has counted since, if anything, to a list in the shared dict, as one packed value;
- * one of them adds up what stands in the list, in another value, once a second or, where little comes, every five. Who reads a page of metrics does so too, and sees
+ * Once a second each worker appends what it has counted since, if anything, to a list in the shared dict, as one slip;
+ * one of them adds up what stands in the list, in another value, once a second or, where few come, every five. Who reads a page of metrics does so too, and sees
  * everything but the last second of other workers.
  */
 
 import { clear, create, pack, Sheet, unpack_into } from "./sheet";
-import { drain_tallies } from "./tally";
+import { read as read_slip, Slip, write as write_slip } from "./slip";
+import { take_touched } from "./tally";
 import { fade, merge } from "./top";
 
+/** Another number whenever observe/slip or observe/sheet is another: after a reload the dict has those of before. */
+const FORMAT = 2;
 /** Names of a section that have counts of their own. */
 const MOST_NAMES = 1000;
 /** The name of the counts of all others. */
 const REST = "other";
+/** Slips whose addition is worth the writing of all sums, which takes as long as the addition of some of them. */
+const A_FEW = 8;
 /** Seconds from one addition to the next, and where workers have had little to send. */
 const PERIOD = 0.9;
 const LONG_PERIOD = 4.9;
-/** Seconds after which a worker that began an addition is thought to have died of it. */
+/** Seconds after which a worker that began an addition is thought to have died of it; and after which it takes no more. */
 const LONGEST_ADDITION = 2;
-/** Sheets that one addition takes from the list. */
-const MOST_SHEETS = 1000;
+const LONG_ADDITION = 1;
+/** Names whose counts are added without a pause: about 0.2 ms. */
+const SLICE = 1000;
+/** Seconds between two slices. */
+const BREATH = 0.001;
 const SECTIONS = 2;
 
 export interface Ledger {
   dict: NgxSharedDict;
-  /** What this worker counts as a total since its last sheet, in the order of the totals. */
+  /** What this worker counts as a total since its last slip, in the order of the totals. */
   totals: number[];
-  /** Of these sheets: one of another version of this module is not understood. */
+  /** Of these slips: one of another version of this module is not understood. */
   key: string;
-  mine: Sheet;
   /** Could not be appended: the dict was full. */
-  unsent: string | undefined;
+  unsent: string[];
 }
 
 /** @param signature differs wherever the totals do */
@@ -40,142 +47,168 @@ function open(dict: NgxSharedDict, signature: string, totals_count: number): Led
   for (const i of $range(1, totals_count)) {
     totals[i - 1] = 0;
   }
-  return { dict, totals, key: signature, mine: create(totals_count, SECTIONS), unsent: undefined };
+  return { dict, totals, key: `${signature}:${FORMAT}`, unsent: [] };
 }
 
-/** Takes the totals; false: there was nothing. */
-function fill_in_totals(ledger: Ledger): boolean {
-  let any = false;
-  for (const i of $range(1, ledger.totals.length)) {
-    const value = ledger.totals[i - 1]!;
-    if (value !== 0) {
-      any = true;
-      ledger.mine.totals.set(i - 1, value);
-      ledger.totals[i - 1] = 0;
-    }
-  }
-  return any;
+function breathe(): void {
+  ngx.sleep(BREATH);
+}
+
+function hold_breath(): void {
+  // A log phase cannot wait, and an exiting worker has no time to.
 }
 
 function send(ledger: Ledger, text: string): string | undefined {
-  const [, err] = ledger.dict.lpush(`${ledger.key}:sheets`, text);
-  ledger.unsent = err !== undefined ? text : undefined;
+  const [, err] = ledger.dict.lpush(`${ledger.key}:slips`, text);
+  if (err !== undefined) {
+    ledger.unsent.push(text);
+  }
   return err;
 }
 
 /**
  * Sends what this worker has counted since the last time.
  *
+ * @param may_wait it yields where it is much
  * @returns why it could not be sent; then it is kept, and sent the next time
  */
-function flush(ledger: Ledger): string | undefined {
-  if (ledger.unsent !== undefined) {
-    const err = send(ledger, ledger.unsent);
-    if (err !== undefined) {
-      return err;
-    }
+function flush(ledger: Ledger, may_wait: boolean): string | undefined {
+  const { unsent } = ledger;
+  ledger.unsent = [];
+  let failed: string | undefined = undefined;
+  for (const text of unsent) {
+    failed = send(ledger, text) ?? failed;
   }
-  const mine = ledger.mine;
-  clear(mine);
-  const any = fill_in_totals(ledger);
-  drain_tallies(mine.sections[0]!, mine.sections[1]!);
-  if (
-    !any &&
-    mine.sections[0]!.count + mine.sections[1]!.count === 0 &&
-    mine.sections[0]!.numbers.get(0) === 0
-  ) {
-    return undefined;
+  if (failed !== undefined) {
+    return failed;
   }
-  return send(ledger, pack(mine));
+  const text = write_slip(ledger.totals, take_touched(), may_wait ? breathe : hold_breath);
+  return text !== undefined ? send(ledger, text) : undefined;
 }
 
-function add_up(node: Sheet, sheet: Sheet): void {
+function add_up(node: Sheet, slip: Slip): void {
   for (const i of $range(0, node.totals_count - 1)) {
-    node.totals.set(i, node.totals.get(i) + sheet.totals.get(i));
+    node.totals.set(i, node.totals.get(i) + slip.totals.get(i));
   }
   for (const i of $range(0, SECTIONS - 1)) {
-    merge(node.sections[i]!, sheet.sections[i]!, MOST_NAMES, REST);
+    merge(node.sections[i]!, slip.sections[i]!, MOST_NAMES, REST);
   }
 }
 
+/** What the node has counted, as this worker has left it, and its number then: each addition has one. */
 let node: Sheet | undefined = undefined;
-let sheet: Sheet | undefined = undefined;
+let number_of_node = 0;
 
-function add_all(ledger: Ledger, now: number): string | undefined {
-  const { dict, key } = ledger;
-  const size = ledger.mine.totals_count;
-  node = node ?? create(size, SECTIONS);
-  sheet = sheet ?? create(size, SECTIONS);
-  const [before] = dict.get(key);
-  if (before === undefined || !unpack_into(node, before as string)) {
-    clear(node);
+/** What the node has counted until the addition with this number; it is 0 until that has ended. */
+function node_before(ledger: Ledger, number: number): Sheet {
+  const { dict, key, totals } = ledger;
+  const is_mine = node !== undefined && number === number_of_node + 1;
+  number_of_node = 0;
+  node = node ?? create(totals.length, SECTIONS);
+  if (!is_mine) {
+    const [before] = dict.get(key);
+    if (before === undefined || !unpack_into(node, before as string)) {
+      clear(node);
+    }
   }
+  return node;
+}
+
+/** @returns what it took off the list */
+function add_slips(ledger: Ledger, into: Sheet, may_wait: boolean): string[] {
+  const { dict, key, totals } = ledger;
+  const until = ngx.now() + LONG_ADDITION;
+  const taken: string[] = [];
+  let rows = 0;
+  let [text] = dict.lpop(`${key}:slips`);
+  while (text !== undefined) {
+    taken.push(text as string);
+    const slip = read_slip(text as string, totals.length, SECTIONS);
+    if (slip !== undefined) {
+      add_up(into, slip);
+      rows += slip.sections[0]!.count + slip.sections[1]!.count;
+    }
+    if (may_wait && rows >= SLICE) {
+      rows = 0;
+      breathe();
+    }
+    text = ngx.now() < until ? dict.lpop(`${key}:slips`)[0] : undefined;
+  }
+  return taken;
+}
+
+function add_all(ledger: Ledger, may_wait: boolean): string | undefined {
+  const { dict, key } = ledger;
+  const now = ngx.now();
+  const number = dict.incr(`${key}:number`, 1, 0)[0] ?? 0;
+  const sum = node_before(ledger, number);
   const [last] = dict.get(`${key}:at`);
-  for (const section of node.sections) {
+  for (const section of sum.sections) {
     fade(section, now - ((last as number | undefined) ?? now));
   }
-  const list = `${key}:sheets`;
-  const taken: string[] = [];
-  let [text] = dict.lpop(list);
-  for (const _ of $range(1, MOST_SHEETS)) {
-    if (text === undefined) {
-      break;
-    }
-    taken.push(text as string);
-    if (unpack_into(sheet, text as string)) {
-      add_up(node, sheet);
-    }
-    [text] = dict.lpop(list);
-  }
-  const [ok, err] = dict.safe_set(key, pack(node));
+  const taken = add_slips(ledger, sum, may_wait);
+  const [ok, err] = dict.safe_set(key, pack(sum));
   if (!ok) {
     for (const each of taken) {
-      dict.lpush(list, each);
+      dict.lpush(`${key}:slips`, each);
     }
     return err;
   }
   dict.set(`${key}:at`, now);
+  number_of_node = number;
   return undefined;
 }
 
 /**
- * Adds up what all workers have sent.
+ * Adds up what all workers have sent, unless another worker does right now.
  *
- * @returns why that failed: the dict is too small
+ * @returns whether it did, and why that failed: the dict is too small
  */
-function add_up_sheets(ledger: Ledger): string | undefined {
+function add_up_slips(ledger: Ledger, may_wait: boolean): LuaMultiReturn<[boolean, string | undefined]> {
   const lock = `${ledger.key}:lock`;
   const [mine] = ledger.dict.add(lock, true, LONGEST_ADDITION);
   if (!mine) {
-    return undefined;
+    return $multi(false, undefined);
   }
-  const err = add_all(ledger, ngx.now());
+  const err = add_all(ledger, may_wait);
   ledger.dict.delete(lock);
-  return err;
+  return $multi(true, err);
 }
 
-/** Whether it is time to add up: as many sheets wait as there are workers, or one does for long. */
+/** Whether it is time to add up: a few slips wait, and one of each worker; or one does for long. */
 function is_due({ dict, key }: Ledger): boolean {
-  const [waiting] = dict.llen(`${key}:sheets`);
+  const [waiting] = dict.llen(`${key}:slips`);
   return (
     (waiting ?? 0) > 0 &&
     dict.add(`${key}:due`, true, PERIOD)[0] &&
-    (waiting! >= ngx.worker.count() || dict.add(`${key}:overdue`, true, LONG_PERIOD)[0])
+    (waiting! >= math.max(A_FEW, ngx.worker.count()) || dict.add(`${key}:overdue`, true, LONG_PERIOD)[0])
   );
 }
 
-/** What a worker does once a second; one of all adds up. */
-function tick(ledger: Ledger): string | undefined {
-  const err = flush(ledger);
-  return (is_due(ledger) ? add_up_sheets(ledger) : undefined) ?? err;
+/**
+ * What a worker does once a second; one of all adds up.
+ *
+ * @param may_wait it yields where it is much
+ */
+function tick(ledger: Ledger, may_wait: boolean): string | undefined {
+  const err = flush(ledger, may_wait);
+  if (!is_due(ledger)) {
+    return err;
+  }
+  const [, problem] = add_up_slips(ledger, may_wait);
+  return problem ?? err;
 }
 
-/** What the node has counted; a sheet of its own, which nobody changes. */
+/** What the node has counted; a sheet of its own, which nobody changes. Yields. */
 function read(ledger: Ledger): Sheet {
-  flush(ledger);
-  add_up_sheets(ledger);
-  const found = create(ledger.mine.totals_count, SECTIONS);
-  const [text] = ledger.dict.get(ledger.key);
+  const { dict, key, totals } = ledger;
+  flush(ledger, true);
+  const until = ngx.now() + LONGEST_ADDITION;
+  while (!add_up_slips(ledger, true)[0] && ngx.now() < until) {
+    breathe();
+  }
+  const found = create(totals.length, SECTIONS);
+  const [text] = dict.get(key);
   if (text !== undefined) {
     unpack_into(found, text as string);
   }

@@ -1,5 +1,5 @@
 /**
- * Counts as one packed value: what a worker sends once a second, and what the node has counted in all.
+ * What the node has counted in all, as one packed value.
  *
  *     <totals>                             whole numbers of this line and the next: how many
  *     <names> <bytes of the names>         one such line per section
@@ -10,7 +10,8 @@
  * others are counts.
  */
 
-import { copy, fill, new as allocate, string as to_text } from "ffi";
+import { copy, fill, new as allocate } from "ffi";
+import { create as create_buffer, put, reserve as reserve_bytes, text_of } from "./buffer";
 
 /** A C array: counted from 0. */
 type Doubles = LuaTable<number, number>;
@@ -87,22 +88,6 @@ function append(section: Section, name: string): number {
   return row;
 }
 
-/**
- * Adds counts to the row of a name.
- *
- * @param name undefined: to the rest
- * @param busy how busy it is made by that
- */
-function add_row(section: Section, name: string | undefined, busy: number, counts: number[]): void {
-  const row = name === undefined ? 0 : (section.rows.get(name) ?? append(section, name));
-  const numbers = section.numbers;
-  const first = row * NUMBERS_OF_ROW;
-  numbers.set(first, numbers.get(first) + busy);
-  for (const i of $range(1, NUMBERS_OF_ROW - 1)) {
-    numbers.set(first + i, numbers.get(first + i) + counts[i - 1]!);
-  }
-}
-
 function pack_names(section: Section): string {
   if (section.packed_names === undefined) {
     section.packed_names = section.count > 0 ? `${table.concat(section.names, "\n")}\n` : "";
@@ -110,22 +95,29 @@ function pack_names(section: Section): string {
   return section.packed_names;
 }
 
+/** No pack yields: one is enough. */
+const buffer = create_buffer();
+
 /** The whole sheet as one value of a shared dict. */
 function pack(sheet: Sheet): string {
-  const parts: string[] = [];
-  let header = `${sheet.totals_count}\n`;
+  let head = `${sheet.totals_count}\n`;
+  let size = sheet.totals_count * BYTES;
   for (const section of sheet.sections) {
-    header += `${section.count} ${pack_names(section).length}\n`;
+    const names = pack_names(section);
+    head += `${section.count} ${names.length}\n`;
+    size += names.length + (section.count + 1) * NUMBERS_OF_ROW * BYTES;
   }
-  parts.push(header);
+  reserve_bytes(buffer, head.length + size, 0);
+  let end = put(buffer, 0, head, head.length);
   for (const section of sheet.sections) {
-    parts.push(pack_names(section));
+    const names = pack_names(section);
+    end = put(buffer, end, names, names.length);
   }
-  parts.push(to_text(sheet.totals, sheet.totals_count * BYTES));
+  end = put(buffer, end, sheet.totals, sheet.totals_count * BYTES);
   for (const section of sheet.sections) {
-    parts.push(to_text(section.numbers, (section.count + 1) * NUMBERS_OF_ROW * BYTES));
+    end = put(buffer, end, section.numbers, (section.count + 1) * NUMBERS_OF_ROW * BYTES);
   }
-  return table.concat(parts);
+  return text_of(buffer, end);
 }
 
 function set_names(section: Section, text: string): void {
@@ -211,4 +203,4 @@ function clear(sheet: Sheet): void {
   }
 }
 
-export { add_row, append, clear, create, NUMBERS_OF_ROW, pack, unpack_into };
+export { append, clear, create, NUMBERS_OF_ROW, pack, unpack_into };

@@ -6,7 +6,7 @@
  * a flush looks at these alone, and what is not asked for costs nothing.
  */
 
-import { add_row, NUMBERS_OF_ROW, Section } from "./sheet";
+import { NUMBERS_OF_ROW } from "./sheet";
 
 export interface Tally {
   name: string;
@@ -34,19 +34,16 @@ const TRIES = 17;
 const ANSWERS = 18;
 const PLACES = NUMBERS_OF_ROW - 1;
 
-/** Tallies that one flush tells by name; the others of a busy second come together. */
-const MOST_NAMED = 1500;
-
 export type Mode = "off" | "on" | "instances";
 
 /** The tallies of one kind that have counted since the last flush. */
-interface Touched {
+export interface Touched {
   tallies: Tally[];
   count: number;
 }
 
-const routes: Touched = { tallies: [], count: 0 };
-const instances: Touched = { tallies: [], count: 0 };
+let routes: Touched = { tallies: [], count: 0 };
+let instances: Touched = { tallies: [], count: 0 };
 
 let counting = false;
 let counting_instances = false;
@@ -207,47 +204,15 @@ function requests_of(tally: Tally): number {
   return requests;
 }
 
-/** More requests than this make a tally one of the busiest; with as many, so many more are told by name. */
-function least_named(touched: Touched): LuaMultiReturn<[number, number]> {
-  if (touched.count <= MOST_NAMED) {
-    return $multi(-1, 0);
-  }
-  const all: number[] = [];
-  for (const i of $range(0, touched.count - 1)) {
-    all[i] = requests_of(touched.tallies[i]!);
-  }
-  table.sort(all, (a, b) => a > b);
-  const least = all[MOST_NAMED - 1]!;
-  let equals = 0;
-  while (equals < MOST_NAMED && all[MOST_NAMED - 1 - equals] === least) {
-    equals += 1;
-  }
-  return $multi(least, equals);
-}
-
-function drain(touched: Touched, section: Section): void {
-  let [least, equals] = least_named(touched);
-  for (const i of $range(0, touched.count - 1)) {
-    const tally = touched.tallies[i]!;
-    const requests = requests_of(tally);
-    const named = requests > least || (requests === least && equals > 0);
-    if (requests === least) {
-      equals -= 1;
-    }
-    add_row(section, named ? tally.name : undefined, requests, tally.counts);
-    for (const place of $range(1, PLACES)) {
-      tally.counts[place - 1] = 0;
-    }
-    tally.idle = true;
-  }
-  touched.tallies = [];
-  touched.count = 0;
-}
-
-/** Moves what was counted since the last call to the sections, which begin empty. */
-function drain_tallies(of_routes: Section, of_instances: Section): void {
-  drain(routes, of_routes);
-  drain(instances, of_instances);
+/**
+ * What has counted since the last call: the routes, and the instances. Each of them must be made idle again, with counts of
+ * 0, before it is on a list again.
+ */
+function take_touched(): Touched[] {
+  const taken = [routes, instances];
+  routes = { tallies: [], count: 0 };
+  instances = { tallies: [], count: 0 };
+  return taken;
 }
 
 /** Whether requests are counted, and whether instances are counted one by one. */
@@ -260,14 +225,15 @@ export {
   BOUNDS,
   BUCKETS,
   CLASSES,
-  drain_tallies,
   DURATION,
   is_counting,
   observe,
   observe_failed_try,
   observe_refusal,
   PLACES,
+  requests_of,
   send_after_each,
   set_mode,
+  take_touched,
   TRIES,
 };

@@ -11,6 +11,7 @@
 
 import { throw_below } from "../balance/dice";
 import { append, NUMBERS_OF_ROW, Section } from "./sheet";
+import { Rows } from "./slip";
 
 /** Seconds in which a weight halves. */
 const HALF_LIFE = 30;
@@ -54,7 +55,7 @@ function hand_over(section: Section, row: number, name: string): void {
   section.packed_names = undefined;
 }
 
-function add(into: Section, row: number, from: Section, from_row: number): void {
+function add(into: Section, row: number, from: Rows, from_row: number): void {
   for (const i of $range(0, NUMBERS_OF_ROW - 1)) {
     const at = row * NUMBERS_OF_ROW + i;
     into.numbers.set(at, into.numbers.get(at) + from.numbers.get(from_row * NUMBERS_OF_ROW + i));
@@ -62,12 +63,12 @@ function add(into: Section, row: number, from: Section, from_row: number): void 
 }
 
 /**
- * Adds the counts of a section to those of the node.
+ * Adds the counts of a worker to those of the node.
  *
  * @param most rows with a name
  * @param rest a name that stands for the rest itself
  */
-function merge(into: Section, from: Section, most: number, rest: string): void {
+function merge(into: Section, from: Rows, most: number, rest: string): void {
   add(into, 0, from, 0);
   let changes = 0;
   let weakest = 0;
