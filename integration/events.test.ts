@@ -51,7 +51,7 @@ describe("the history of events", () => {
     });
     const before = (await eventsOf(stage.router)).last;
     const host = await stage.serve("told.test", a);
-    assert.equal((await told("route_added", host)).detail, "1 instances");
+    assert.equal((await told("route_added", host)).detail, "1 instance");
     await stage.redis.client.sadd(`backends:${host}`, b.at);
     assert.equal((await told("route_changed", host)).detail, "2 instances");
     await stage.redis.client.del(`backends:${host}`);

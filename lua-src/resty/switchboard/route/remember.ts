@@ -63,6 +63,11 @@ export interface Said {
   under: boolean;
 }
 
+/** The words of an event. */
+function instances(count: number): string {
+  return count === 1 ? "1 instance" : `${count} instances`;
+}
+
 function save(loader: Loader, name: string, stored: Stored, since?: number): void {
   const [ok, err] = dict.write_route(loader.dicts, name, stored, since);
   if (ok === undefined || err !== undefined) {
@@ -100,9 +105,9 @@ function remember(loader: Loader, name: string, began: Began, said: Said): Loade
   if (said.under) {
     // Nothing has changed but marks.
   } else if (old !== undefined && old_body !== body) {
-    note_event("route_changed", name, `${said.count} instances`);
+    note_event("route_changed", name, instances(said.count));
   } else if (old === undefined && (was_matched || is_complete(state))) {
-    note_event("route_added", name, `${said.count} instances`);
+    note_event("route_added", name, instances(said.count));
   }
   const leads = has_others(loader, name) || is_pool(name);
   if (old === undefined && has_others(loader, name)) {
