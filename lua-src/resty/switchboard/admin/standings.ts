@@ -56,7 +56,8 @@ function is_out(state: NgxSharedDict, address: string, peer: Peer): Standing {
   if (ejection.reason === CHECK_FAILED) {
     return standing(address, CHECK_FAILED, ejection.detail);
   }
-  const left = math.max(0, ejection.until - ngx.now());
+  // Never "for another 0.0 s": it is out until its time is over.
+  const left = math.max(0.1, ejection.until - ngx.now());
   return standing(address, "ejected", string.format("%s; for another %.1f s", ejection.reason, left));
 }
 
