@@ -29,6 +29,7 @@ build = {
     ["resty.switchboard.admin.reply"] = "lib/resty/switchboard/admin/reply.lua",
     ["resty.switchboard.admin.route"] = "lib/resty/switchboard/admin/route.lua",
     ["resty.switchboard.admin.routes"] = "lib/resty/switchboard/admin/routes.lua",
+    ["resty.switchboard.admin.seconds"] = "lib/resty/switchboard/admin/seconds.lua",
     ["resty.switchboard.admin.selection"] = "lib/resty/switchboard/admin/selection.lua",
     ["resty.switchboard.admin.server"] = "lib/resty/switchboard/admin/server.lua",
     ["resty.switchboard.admin.standings"] = "lib/resty/switchboard/admin/standings.lua",

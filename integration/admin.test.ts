@@ -19,6 +19,7 @@ interface Instance {
   zone?: string;
   ejected_until?: number;
   ejected_why?: string;
+  latency?: number;
 }
 
 interface Route {
@@ -45,7 +46,10 @@ async function adminServer(address = "127.0.0.1"): Promise<{ port: number; http:
   return { port, http: `server { listen ${address}:${port}; include switchboard/admin.conf; }` };
 }
 
-/** Asks an admin server; every answer must be JSON. */
+/** Fields that are seconds. */
+const SECONDS = /"(?:age|latency|lag|time|until|ejected_until|down_for|store_down_for)":([^,}]+)/g;
+
+/** Asks an admin server; every answer must be JSON, and its seconds have no digits beyond milliseconds. */
 async function tell(
   port: number,
   path: string,
@@ -53,6 +57,9 @@ async function tell(
 ): Promise<[number, Json, Answer]> {
   const answer = await ask(port, { host: "localhost", path, ...question });
   assert.match(String(answer.headers["content-type"]), /^application\/json/, `${path}: ${answer.body}`);
+  for (const [field, value] of answer.body.matchAll(SECONDS)) {
+    assert.match(value!, /^\d+(\.\d{1,3})?$/, `${path}: ${field}`);
+  }
   return [answer.status, JSON.parse(answer.body) as Json, answer];
 }
 
@@ -121,6 +128,29 @@ describe("the admin server", () => {
     await eventually("nothing is skipped", async () =>
       assert.equal((await told<Route>(open.port, `/routes/${host}`)).problems, 0),
     );
+  });
+
+  it("tells seconds to the millisecond", async () => {
+    const [a, dead] = [await stage.backend("timed"), await deadPort()];
+    const host = await stage.serve("timed.test", a);
+    const ill = await stage.serve("timed-ill.test", a);
+    await stage.redis.client.hset(`route:${host}`, "balance", "ewma");
+    await stage.redis.client.sadd(`backends:${ill}`, dead);
+    await stage.router.echo({ host });
+    await eventually("one is ejected", async () => {
+      await stage.router.ask({ host: ill });
+      assert.match((await tell(open.port, `/instances/${dead}`))[2].body, /"ejected_until":\d/);
+    });
+    // How long something is ago has few digits once in a while by chance.
+    for (let i = 0; i < 5; i += 1) {
+      for (const path of [`/routes/${host}`, `/routes?name=${host}`, `/explain?host=${host}`]) {
+        assert.match((await tell(open.port, path))[2].body, /"age":\d/);
+      }
+      assert.match((await tell(open.port, `/instances/${a.at}`))[2].body, /"latency":\d/);
+      for (const path of [`/instances/${dead}`, "/status", "/events", "/readyz"]) {
+        await told(open.port, path);
+      }
+    }
   });
 
   it("tells routes with a path, a wildcard and a split by their names", async () => {

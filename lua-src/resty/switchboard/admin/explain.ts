@@ -23,6 +23,7 @@ import { Admin, Asked } from "./context";
 import { as_list } from "./json";
 import { Pair, stranger, value_of, values_of } from "./query";
 import { Given, given, Refused, refused } from "./reply";
+import { seconds_since } from "./seconds";
 import { is_full, standings } from "./standings";
 import { suppose, Supposed } from "./supposed";
 import { find_way, record_of, shadow_of, Way } from "./way";
@@ -163,7 +164,7 @@ function tell(admin: Admin, lookup: Lookup, way: Way, key: string, supposed: Sup
   };
   told.route = entry.name;
   told.cache = lookup.found_in ?? "worker";
-  told.age = math.max(0, ngx.now() - entry.loaded);
+  told.age = seconds_since(entry.loaded);
   told.balance = balance_of(admin, record);
   told.instances = as_list(standings(state, admin.router.config, entry, record, skipped));
   if (chosen.peer !== undefined) {

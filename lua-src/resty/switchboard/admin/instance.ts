@@ -11,6 +11,7 @@ import { attach_live } from "./members";
 import { next_page } from "./page";
 import { Given, given, refused } from "./reply";
 import { look } from "./route";
+import { seconds } from "./seconds";
 
 /** Routes that are named; more are counted. */
 const MOST_ROUTES = 100;
@@ -59,7 +60,7 @@ function instance(admin: Admin, text: string): Given {
     address,
     state: is_out ? "ejected" : "up",
     in_flight: known !== undefined ? known.in_flight : 0,
-    latency: known !== undefined && known.measured_at > 0 ? known.latency : undefined,
+    latency: known !== undefined && known.measured_at > 0 ? seconds(known.latency) : undefined,
     ejected_until: ejection?.until,
     ejected_why: ejection?.reason,
     routes: as_list(page.names),

@@ -10,6 +10,7 @@ import { believes_marks, identity_of, left_out } from "../route/entry";
 import { make_limits } from "../route/limits";
 import { Instance, RouteRecord } from "../schema/record";
 import { identity_of_short, short_of } from "./address";
+import { seconds } from "./seconds";
 
 /** What has numbers of all workers while somebody looks. */
 interface Watched {
@@ -65,7 +66,7 @@ function member_of(state: NgxSharedDict, instance: Instance, address: string, bo
     id: instance.id,
     ejected_until: ejection?.until,
     ejected_why: ejection?.reason,
-    latency: known !== undefined && known.measured_at > 0 ? known.latency : undefined,
+    latency: known !== undefined && known.measured_at > 0 ? seconds(known.latency) : undefined,
   };
 }
 

@@ -21,6 +21,7 @@ import { Admin } from "./context";
 import { as_list, List } from "./json";
 import { attach_live, Member, members_of, tally_of } from "./members";
 import { Given, given, refused } from "./reply";
+import { seconds_since } from "./seconds";
 
 export type RouteState = "ok" | "empty" | "degraded" | "held";
 
@@ -119,7 +120,7 @@ function show(
     schema: record.schema ?? "native",
     // The same text is the same version, on every node.
     version: string.sub(ngx.md5(stored.text), 1, 12),
-    age: math.max(0, ngx.now() - stored.loaded),
+    age: seconds_since(stored.loaded),
     state: looked.state,
     cache: has_ready(lookup.cache, name, ngx.now()) ? "worker" : "shared",
     tally: tally_of(looked.members),

@@ -13,6 +13,7 @@ import { Admin } from "./context";
 import { as_list, List } from "./json";
 import { given, Given, send } from "./reply";
 import { counts_of } from "./route";
+import { seconds, seconds_since } from "./seconds";
 
 /** Instances that are named of those that are out. */
 const MOST_EJECTIONS = 100;
@@ -25,7 +26,7 @@ function store_of(config: Config, state: NgxSharedDict): object {
     server: settled(config)?.label ?? "",
     cause: reason === undefined ? "" : cause_of(reason),
     reason: reason ?? "",
-    down_for: since === undefined ? 0 : math.max(0, ngx.now() - since),
+    down_for: since === undefined ? 0 : seconds_since(since),
   };
 }
 
@@ -63,7 +64,7 @@ function status(admin: Admin): Given {
     worker: ngx.worker.id() ?? 0,
     workers: ngx.worker.count(),
     store: store_of(admin.router.config, watched.state),
-    watch: { mode: watch.mode, reason: watch.reason, lag: watch.lag },
+    watch: { mode: watch.mode, reason: watch.reason, lag: seconds(watch.lag) },
     guard: { held: watch.held, of: watch.held_of },
     complete: watch.complete,
     dicts: dicts_of(watched),
@@ -91,7 +92,7 @@ function readyz(admin: Admin): void {
   send(against === undefined ? 200 : 503, {
     ready: against === undefined,
     state: against === undefined ? well : "not_ready",
-    store_down_for: since === undefined ? 0 : math.max(0, ngx.now() - since),
+    store_down_for: since === undefined ? 0 : seconds_since(since),
     reasons: as_list(reasons),
   });
 }
