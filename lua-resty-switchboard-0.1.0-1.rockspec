@@ -146,6 +146,7 @@ build = {
     ["resty.switchboard.route.entry"] = "lib/resty/switchboard/route/entry.lua",
     ["resty.switchboard.route.fence"] = "lib/resty/switchboard/route/fence.lua",
     ["resty.switchboard.route.forget"] = "lib/resty/switchboard/route/forget.lua",
+    ["resty.switchboard.route.garbage"] = "lib/resty/switchboard/route/garbage.lua",
     ["resty.switchboard.route.guard"] = "lib/resty/switchboard/route/guard.lua",
     ["resty.switchboard.route.heard_marks"] = "lib/resty/switchboard/route/heard_marks.lua",
     ["resty.switchboard.route.host"] = "lib/resty/switchboard/route/host.lua",

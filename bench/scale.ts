@@ -179,6 +179,9 @@ async function snapshot(stage: Stage): Promise<Figures> {
   // The first one was begun while routes were loaded.
   await stage.exec("redis-cli srem backends:app-0.bench.example 127.0.0.1:9003");
   await anotherFile();
+  // Traces of what requests run are made now.
+  await paced(stage);
+  await paced(stage);
   await look(stage, "reset=1");
   await stage.exec("redis-cli sadd backends:app-0.bench.example 127.0.0.1:9003");
   const times: number[] = [];

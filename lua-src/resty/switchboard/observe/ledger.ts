@@ -25,8 +25,8 @@ const LONG_PERIOD = 4.9;
 /** Seconds after which a worker that began an addition is thought to have died of it; and after which it takes no more. */
 const LONGEST_ADDITION = 2;
 const LONG_ADDITION = 1;
-/** Names whose counts are added without a pause: about 0.2 ms. */
-const SLICE = 1000;
+/** Names after whose counts there is a pause; a slip is added in one go. */
+const SLICE = 256;
 /** Seconds between two slices. */
 const BREATH = 0.001;
 const SECTIONS = 2;

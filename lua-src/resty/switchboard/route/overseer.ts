@@ -11,6 +11,7 @@ import { tick } from "../observe/ticks";
 import { wiped_at } from "../store/identity";
 import { holds, rest } from "../store/lease";
 import { check_all, read_everything } from "./check";
+import { gather_as_usual } from "./garbage";
 import { create as create_keeper, Keeper, tick as tick_snapshot } from "./snapshot_keeper";
 import { note_asked } from "./roster";
 import { create as create_rounds, Rounds, tick as tick_rounds } from "./rounds";
@@ -150,6 +151,7 @@ function run(premature: boolean, overseer: Overseer): void {
     }
   }
   overseer.busy = false;
+  gather_as_usual();
   if (held(overseer.watch.dicts.state) !== undefined) {
     overseer.next = ngx.now() + HELD_AGAIN;
   }

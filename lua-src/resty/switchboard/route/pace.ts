@@ -8,6 +8,7 @@
  */
 
 import { new as new_semaphore, Semaphore } from "ngx.semaphore";
+import { gather_as_usual, gather_little } from "./garbage";
 import { Loader } from "./loader";
 
 /** Names in one round trip. */
@@ -89,6 +90,11 @@ function take_note(pace: Pace, spent: number): void {
     spent > LONG ? math.max(SMALLEST, math.floor(pace.batch / 2)) : math.min(IDLE_BATCH, pace.batch + STEP);
   const served = pace.served();
   pace.busy = served !== pace.last;
+  if (pace.busy) {
+    gather_little();
+  } else {
+    gather_as_usual();
+  }
   pace.last = served;
   pace.since = os.clock();
 }

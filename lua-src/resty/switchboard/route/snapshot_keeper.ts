@@ -12,6 +12,7 @@ import { begin_epoch } from "../store/trust";
 import { revision } from "./changes";
 import * as dict from "./dict";
 import { Dicts, Stored } from "./dict";
+import { gather_as_usual, gather_little } from "./garbage";
 import { checked_epoch } from "./guard";
 import { add_all, count, last_page } from "./names";
 import { identity_of, RecordKind, ROUTE } from "./snapshot";
@@ -243,7 +244,9 @@ function run(premature: boolean, keeper: Keeper): void {
   const { state } = keeper.dicts;
   const path = keeper.path!;
   if (!premature) {
+    gather_little();
     const [ok, err] = pcall(write, keeper, path);
+    gather_as_usual();
     if (!ok) {
       tell(ngx.ERR, "bug snapshot", `the snapshot could not be written: ${tostring(err)}`);
     } else if (err !== undefined) {
