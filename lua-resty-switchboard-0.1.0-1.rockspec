@@ -136,6 +136,7 @@ build = {
     ["resty.switchboard.route.balancing"] = "lib/resty/switchboard/route/balancing.lua",
     ["resty.switchboard.route.breath"] = "lib/resty/switchboard/route/breath.lua",
     ["resty.switchboard.route.bulk"] = "lib/resty/switchboard/route/bulk.lua",
+    ["resty.switchboard.route.bulk_new"] = "lib/resty/switchboard/route/bulk_new.lua",
     ["resty.switchboard.route.changes"] = "lib/resty/switchboard/route/changes.lua",
     ["resty.switchboard.route.check"] = "lib/resty/switchboard/route/check.lua",
     ["resty.switchboard.route.codec"] = "lib/resty/switchboard/route/codec.lua",

@@ -12,7 +12,7 @@ import { join, relative } from "node:path";
 
 /** What LuaJIT and ngx_lua define, and we use. */
 const GLOBALS = new Set(
-  "ngx require type assert pairs ipairs tonumber tostring string table math bit pcall error setmetatable next select unpack io os".split(
+  "ngx require type assert pairs ipairs tonumber tostring string table math bit pcall error setmetatable next select unpack io os collectgarbage".split(
     " ",
   ),
 );

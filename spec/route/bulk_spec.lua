@@ -1,4 +1,5 @@
 local bulk = require("resty.switchboard.route.bulk")
+local load_plain = require("resty.switchboard.route.bulk_new").load_plain
 local create_layouts = require("resty.switchboard.schema.layouts").create_layouts
 local dict = require("resty.switchboard.route.dict")
 local fence = require("resty.switchboard.route.fence")
@@ -84,6 +85,19 @@ describe("names that are loaded together", function()
     local said_before = table.concat(said, "\n")
     assert.truthy(said_before:find("has-options", 1, true))
 
+    forget_all()
+    local left = load_plain(loader, names, 1)
+    assert.is_true(#left < #names - 15, #left)
+    for _, name in ipairs(names) do
+      local is_left = false
+      for _, other in ipairs(left) do is_left = is_left or other == name end
+      if is_left then
+        assert.is_nil(text_of(name), name)
+      else
+        assert.equal(expected[name], text_of(name), name)
+      end
+    end
+
     for _, again in ipairs { false, true } do
       if not again then forget_all() end
       said = {}
@@ -103,6 +117,15 @@ describe("names that are loaded together", function()
     end
   end)
 
+  --- How often each name stands in the list.
+  local function listed()
+    local seen = {}
+    for page = 1, last_page(dicts.names) do
+      for _, name in ipairs(names_on(dicts.names, page)) do seen[name] = (seen[name] or 0) + 1 end
+    end
+    return seen
+  end
+
   it("that are new are written where another load was quicker too, and stand in the list once", function()
     local names = {}
     for i = 1, 20 do
@@ -111,13 +134,56 @@ describe("names that are loaded together", function()
     end
     bulk.load_many(loader, { names[1], names[2], names[3] }, 1)
     ask("SADD", "backends:" .. names[1], "10.0.0.2:80")
-    for _, outcome in ipairs(bulk.load_many(loader, names, 1, true)) do assert.is_nil(outcome.err) end
-    local seen = {}
-    for page = 1, last_page(dicts.names) do
-      for _, name in ipairs(names_on(dicts.names, page)) do seen[name] = (seen[name] or 0) + 1 end
-    end
+    assert.same({}, load_plain(loader, names, 1))
+    local seen = listed()
     for _, name in ipairs(names) do assert.equal(1, seen[name], name) end
     assert.truthy(text_of(names[1]):find("\10\0\0\2", 1, true))
+  end)
+
+  it("that are new and were changed meanwhile are left to be read again", function()
+    ask("SADD", "backends:a.example", "10.0.0.1:80")
+    ask("SADD", "backends:b.example", "10.0.0.1:80")
+    local left
+    local thread = ngx.thread.spawn(function() left = load_plain(loader, { "a.example", "b.example" }, 1) end)
+    -- The questions are on their way.
+    fence.bump(dicts.state, "b.example")
+    ngx.thread.wait(thread)
+    assert.same({ "b.example" }, left)
+    assert.truthy(text_of("a.example"))
+    assert.is_nil(text_of("b.example"))
+    assert.same({ ["a.example"] = 1 }, listed())
+  end)
+
+  it("that are new take the place of what was said of them before", function()
+    ask("SADD", "backends:late.example", "10.0.0.1:80")
+    dict.write_match(dicts, "late.example", { loaded = ngx.now(), epoch = 0, stamp = 0, pattern = "" }, 60)
+    local before = dicts.state:get("generation") or 0
+    assert.same({ "other.example" }, load_plain(loader, { "late.example", "other.example" }, 1))
+    assert.is_nil(dict.read_match(dicts, "late.example"))
+    assert.equal(before + 1, dicts.state:get("generation"))
+    assert.truthy(text_of("late.example"))
+  end)
+
+  it("that are new are read with the kind of set that the last ones had", function()
+    local names = {}
+    for i = 1, 10 do
+      names[i] = ("beats-%d.example"):format(i)
+      ask("ZADD", "backends:" .. names[i], 4000000000 + i, "10.0.0.1:80")
+    end
+    assert.same(names, load_plain(loader, names, 1))
+    bulk.load_many(loader, { names[1], names[2] }, 1)
+    loader.in_full = 0
+    assert.same({}, load_plain(loader, names, 1))
+    for _, name in ipairs(names) do assert.truthy(text_of(name)) end
+  end)
+
+  it("that lead others are left, and all of them where nobody answers", function()
+    ask("SADD", "backends:*.wild.example", "10.0.0.1:80")
+    ask("SADD", "backends:@pool", "10.0.0.1:80")
+    assert.same({ "*.wild.example", "@pool", "a.example/path" },
+      load_plain(loader, { "*.wild.example", "@pool", "a.example/path" }, 1))
+    local nobody = setmetatable({ config = read_config({ redis_url = "redis://127.0.0.1:1" }, 2) }, { __index = loader })
+    assert.same({ "a.example", "b.example" }, load_plain(nobody, { "a.example", "b.example" }, 1))
   end)
 
   it("are asked for by two commands each where they are plain, in one transaction", function()

@@ -64,6 +64,31 @@ describe("the pace at which all names are read", function()
     assert.is_true(ngx.now() - began >= 0.018)
   end)
 
+  it("is that of a busy worker until there was no request for a while", function()
+    local one = create()
+    one.batch = 64
+    read_some(one, 1, true, function() end)
+    -- Between two requests there is often none.
+    assert.is_true(read_some(one, 5, false, function() end) <= 20)
+    assert.is_true(one.busy)
+    local busy_until = ngx.now() + 1
+    repeat
+      read_some(one, 1, false, function() end)
+    until not one.busy or ngx.now() > busy_until
+    assert.is_false(one.busy)
+    assert.is_true(pace.batch_of(one) > 20)
+  end)
+
+  it("gives others their turn after each step of a busy worker", function()
+    local one, turns = create(), 0
+    read_some(one, 1, true, function() end)
+    for i = 1, 10 do
+      ngx.timer.at(0, function() turns = turns + 1 end)
+      pace.rest(one)
+      assert.equal(i, turns)
+    end
+  end)
+
   it("is slow at first, and makes batches larger while they are short", function()
     local spend = stop_clock()
     local one = create()

@@ -126,7 +126,7 @@ function send_counts(state: NgxSharedDict, in_flight: number): string | undefine
 
 /** Sends what this worker has counted and nothing else: for a worker that has no timers any more. */
 function send_last_counts(): void {
-  flush(ledger!, false);
+  flush(ledger!);
 }
 
 function total_in_flight(state: NgxSharedDict): number {

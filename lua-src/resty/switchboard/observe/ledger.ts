@@ -54,6 +54,18 @@ function breathe(): void {
   ngx.sleep(BREATH);
 }
 
+/** Slices without a breath in between where somebody waits for the sums. */
+const SELDOM = 4;
+let slices = 0;
+
+/** For who waits for the sums: in a busy worker a breath is as long as all that waits there. */
+function breathe_seldom(): void {
+  slices += 1;
+  if (slices % SELDOM === 0) {
+    breathe();
+  }
+}
+
 function hold_breath(): void {
   // A log phase cannot wait, and an exiting worker has no time to.
 }
@@ -69,10 +81,10 @@ function send(ledger: Ledger, text: string): string | undefined {
 /**
  * Sends what this worker has counted since the last time.
  *
- * @param may_wait it yields where it is much
+ * @param pause is called after each slice
  * @returns why it could not be sent; then it is kept, and sent the next time
  */
-function flush(ledger: Ledger, may_wait: boolean): string | undefined {
+function send_counted(ledger: Ledger, pause: () => void): string | undefined {
   const { unsent } = ledger;
   ledger.unsent = [];
   let failed: string | undefined = undefined;
@@ -82,7 +94,7 @@ function flush(ledger: Ledger, may_wait: boolean): string | undefined {
   if (failed !== undefined) {
     return failed;
   }
-  const text = write_slip(ledger.totals, take_touched(), may_wait ? breathe : hold_breath);
+  const text = write_slip(ledger.totals, take_touched(), pause);
   return text !== undefined ? send(ledger, text) : undefined;
 }
 
@@ -185,13 +197,18 @@ function is_due({ dict, key }: Ledger): boolean {
   );
 }
 
+/** Sends what this worker has counted; does not yield. */
+function flush(ledger: Ledger): void {
+  send_counted(ledger, hold_breath);
+}
+
 /**
  * What a worker does once a second; one of all adds up.
  *
  * @param may_wait it yields where it is much
  */
 function tick(ledger: Ledger, may_wait: boolean): string | undefined {
-  const err = flush(ledger, may_wait);
+  const err = send_counted(ledger, may_wait ? breathe : hold_breath);
   if (!is_due(ledger)) {
     return err;
   }
@@ -202,7 +219,7 @@ function tick(ledger: Ledger, may_wait: boolean): string | undefined {
 /** What the node has counted; a sheet of its own, which nobody changes. Yields. */
 function read(ledger: Ledger): Sheet {
   const { dict, key, totals } = ledger;
-  flush(ledger, true);
+  send_counted(ledger, breathe_seldom);
   const until = ngx.now() + LONGEST_ADDITION;
   while (!add_up_slips(ledger, true)[0] && ngx.now() < until) {
     breathe();

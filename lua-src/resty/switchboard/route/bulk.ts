@@ -46,7 +46,7 @@ function load_one(loader: Loader, name: string, patience: number): Outcome {
 }
 
 /** What `begin` of route/conclude notes, but for patterns: who is unknown is loaded by itself. */
-function begin_all(loader: Loader, names: string[], deadline: number, are_new: boolean): Batch {
+function begin_all(loader: Loader, names: string[], deadline: number): Batch {
   const { state } = loader.dicts;
   const now = ngx.now();
   const epoch = epoch_of(state);
@@ -54,7 +54,7 @@ function begin_all(loader: Loader, names: string[], deadline: number, are_new: b
   const outcomes: (Loaded | false)[] = [];
   for (const name of names) {
     const stamp = own_stamp(state, name);
-    const old = are_new ? undefined : dict.read_route(loader.dicts, name);
+    const old = dict.read_route(loader.dicts, name);
     begun.push({ now, epoch, stamp, match_stamp: -1, candidates: [], old, last: undefined });
     outcomes.push(false);
   }
@@ -70,9 +70,9 @@ function kind_to_try(loader: Loader, old: dict.Stored | undefined): Kind | undef
 }
 
 /** What is asked in the first round trip. */
-function first_questions(loader: Loader, batch: Batch): Asked[] {
+function first_questions(loader: Loader, batch: Batch, quickly: boolean): Asked[] {
   const asked: Asked[] = [];
-  const has_quick = quick_of(loader.layouts) !== undefined;
+  const has_quick = quickly && quick_of(loader.layouts) !== undefined;
   for (const i of $range(0, batch.names.length - 1)) {
     const began = batch.begun[i]!;
     const kind = has_quick ? kind_to_try(loader, began.old) : undefined;
@@ -145,6 +145,9 @@ function conclude_one(
   if (is_plain(read)) {
     return conclude_plain(loader, name, began, read);
   }
+  if (read.record?.kind !== undefined) {
+    loader.usual = read.record.kind;
+  }
   const [ok, loaded] = pcall(conclude, loader, name, began, read, deadline);
   return (ok ? (loaded as unknown as Loaded | undefined) : undefined) ?? false;
 }
@@ -188,9 +191,9 @@ function take_note(loader: Loader, tried: number, failed: number): void {
   }
 }
 
-function load_together(loader: Loader, batch: Batch): void {
+function load_together(loader: Loader, batch: Batch, quickly: boolean): void {
   const places: number[] = [];
-  const asked = first_questions(loader, batch);
+  const asked = first_questions(loader, batch, quickly);
   let tried = 0;
   for (const i of $range(0, asked.length - 1)) {
     places.push(i);
@@ -214,13 +217,13 @@ function load_together(loader: Loader, batch: Batch): void {
  * Loads some names. Yields, and does not raise.
  *
  * @param patience seconds for the round trips together, and for each name that is read by itself
- * @param are_new none of them stood in the dict a moment ago
+ * @param quickly false: it is known already that they are not plain
  */
-function load_many(loader: Loader, names: string[], patience: number, are_new = false): Outcome[] {
+function load_many(loader: Loader, names: string[], patience: number, quickly = true): Outcome[] {
   const found: Outcome[] = [];
-  const batch = begin_all(loader, names, ngx.now() + patience, are_new);
+  const batch = begin_all(loader, names, ngx.now() + patience);
   if (names.length > 1) {
-    load_together(loader, batch);
+    load_together(loader, batch, quickly);
   }
   for (const i of $range(0, names.length - 1)) {
     const name = names[i]!;
@@ -230,4 +233,4 @@ function load_many(loader: Loader, names: string[], patience: number, are_new = 
   return found;
 }
 
-export { load_many, MOST_AT_ONCE };
+export { load_many, MOST_AT_ONCE, take_note };

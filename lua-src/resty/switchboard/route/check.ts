@@ -10,6 +10,7 @@ import { cause_of } from "../store/refusal";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many } from "./bulk";
+import { load_plain } from "./bulk_new";
 import { Loader } from "./loader";
 import { batch_of, begin, finish, Pace, rest } from "./pace";
 import { is_pool } from "./remember";
@@ -36,7 +37,9 @@ function new_tally(): Tally {
 
 /** Reads names together. Yields. */
 function read_batch(loader: Loader, batch: string[], tally: Tally, are_new: boolean): void {
-  for (const { name, loaded, err } of load_many(loader, batch, PATIENCE, are_new)) {
+  const left = are_new ? load_plain(loader, batch, PATIENCE) : batch;
+  tally.known += batch.length - left.length;
+  for (const { name, loaded, err } of load_many(loader, left, PATIENCE, left.length === batch.length)) {
     if (loaded === undefined && cause_of(err!) === "too_large") {
       // That is its own fault: it hurts itself alone.
       tally.unreadable = `${name}: ${err}`;

@@ -24,6 +24,8 @@ const BREATH = 0.001;
 /** Seconds of CPU after which others have their turn, and how many are too long. */
 const SLICE = 0.001;
 const LONG = 0.002;
+/** Seconds without a request after which none is expected soon. In less there is often none between two that are served. */
+const QUIET = 0.1;
 /** Seconds to wait for a turn at most. */
 const PATIENCE = 1;
 
@@ -35,6 +37,8 @@ export interface Pace {
   served: (this: void) => number;
   last: number;
   busy: boolean;
+  /** ngx.now() at which there was a request last, as far as it is known. */
+  busy_at: number;
   /** Names in the next batch without requests. */
   batch: number;
   /** CPU time at which others had their turn. */
@@ -51,6 +55,7 @@ function create(loader: Loader, goes_on: (this: void) => boolean, served: (this:
     served,
     last: served(),
     busy: true,
+    busy_at: 0,
     batch: SMALLEST,
     since: os.clock(),
     turn: new_semaphore(0)[0]!,
@@ -89,7 +94,11 @@ function take_note(pace: Pace, spent: number): void {
   pace.batch =
     spent > LONG ? math.max(SMALLEST, math.floor(pace.batch / 2)) : math.min(IDLE_BATCH, pace.batch + STEP);
   const served = pace.served();
-  pace.busy = served !== pace.last;
+  const now = ngx.now();
+  if (served !== pace.last) {
+    pace.busy_at = now;
+  }
+  pace.busy = now - pace.busy_at < QUIET;
   if (pace.busy) {
     gather_little();
   } else {
@@ -99,10 +108,10 @@ function take_note(pace: Pace, spent: number): void {
   pace.since = os.clock();
 }
 
-/** Lets others have their turn if it is time. Yields. */
+/** Lets others have their turn if it is time, or somebody is likely to wait for it. Yields. */
 function rest(pace: Pace): void {
   const spent = os.clock() - pace.since;
-  if (spent >= SLICE) {
+  if (spent >= SLICE || pace.busy) {
     give_way(pace.turn);
     take_note(pace, spent);
   }

@@ -123,4 +123,4 @@ function remember(loader: Loader, name: string, began: Began, said: Said): Loade
   return { stored, pattern: "", missing: false };
 }
 
-export { has_others, is_pattern, is_pool, remember, save };
+export { has_others, instances, is_pattern, is_pool, remember, save };

@@ -29,6 +29,8 @@ export interface Quick {
    * @returns false, and adds none, for a name that is never plain
    */
   ask: (this: void, commands: Command[], name: string, kind: Kind) => boolean;
+  /** How many it adds. */
+  commands: number;
   /** What `decode` would say of the name; undefined: that it must be asked. */
   decode: (this: void, kind: Kind, replies: Reply[], from: number) => Plain | undefined;
 }

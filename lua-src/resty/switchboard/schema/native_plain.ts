@@ -125,7 +125,7 @@ function decode(kind: Kind, replies: Reply[], from: number): Plain | undefined {
 
 function create_quick(format: KeyFormat): Quick {
   const forms = forms_of(format);
-  return { ask: (commands, name, kind) => ask(forms, commands, name, kind), decode };
+  return { ask: (commands, name, kind) => ask(forms, commands, name, kind), commands: 2, decode };
 }
 
 export { create_quick };
