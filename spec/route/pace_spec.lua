@@ -69,14 +69,14 @@ describe("the pace at which all names are read", function()
     one.batch = 64
     read_some(one, 1, true, function() end)
     -- Between two requests there is often none.
-    assert.is_true(read_some(one, 5, false, function() end) <= 20)
+    assert.is_true(read_some(one, 5, false, function() end) <= 25)
     assert.is_true(one.busy)
     local busy_until = ngx.now() + 1
     repeat
       read_some(one, 1, false, function() end)
     until not one.busy or ngx.now() > busy_until
     assert.is_false(one.busy)
-    assert.is_true(pace.batch_of(one) > 20)
+    assert.is_true(pace.batch_of(one) > 25)
   end)
 
   it("gives others their turn after each step of a busy worker", function()
@@ -97,7 +97,7 @@ describe("the pace at which all names are read", function()
     assert.is_true(size > 8, size)
     assert.is_true(size <= 64, size)
     requests = requests + 1
-    assert.is_true(read_some(one, 40, true, function() spend(0.0012) end) <= 20)
+    assert.is_true(read_some(one, 40, true, function() spend(0.0012) end) <= 25)
   end)
 
   it("makes them smaller where they are long", function()
