@@ -58,7 +58,12 @@ function here(image: string): Run {
 function write(results: Figures): void {
   const short = (_: string, value: unknown): unknown =>
     typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
-  writeFileSync(FILE, `${JSON.stringify(results, short, 2)}\n`);
+  // Lists of numbers on one line, as prettier has them.
+  const text = JSON.stringify(results, short, 2).replace(
+    /\[\s+([-\d.e+,\s]+?)\s+\]/g,
+    (_, numbers: string) => `[${numbers.split(/,\s+/).join(", ")}]`,
+  );
+  writeFileSync(FILE, `${text}\n`);
 }
 
 /** Sets figures of a part in the file, each under a key of its own, and says where they are from. */
