@@ -107,6 +107,13 @@ describe("the pace at which all names are read", function()
     assert.equal(8, read_some(one, 8, false, function() spend(0.005) end))
   end)
 
+  it("ends where a batch cannot be read: its names are not", function()
+    local one = create()
+    local ok, err = pcall(read_some, one, 3, false, function() error("not this one", 0) end)
+    assert.is_false(ok)
+    assert.equal("not this one", err)
+  end)
+
   it("gives others their turn also where nothing has to be waited for", function()
     local turns, going = 0, true
     local thread = ngx.thread.spawn(function()

@@ -71,7 +71,11 @@ function batch_of(pace: Pace): number {
 function wait_until(pace: Pace, most: number): void {
   while (pace.running.length > most) {
     const oldest = table.remove(pace.running, 1)!;
-    ngx.thread.wait(oldest);
+    const [ok, err] = ngx.thread.wait(oldest);
+    if (!ok) {
+      // Else all its names would pass for read.
+      error(tostring(err), 0);
+    }
   }
 }
 
