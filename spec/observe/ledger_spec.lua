@@ -1,4 +1,6 @@
 local ledgers = require("resty.switchboard.observe.ledger")
+local slip = require("resty.switchboard.observe.slip")
+local tally = require("resty.switchboard.observe.tally")
 
 describe("the ledger of the node", function()
   local dict = ngx.shared.switchboard_metrics
@@ -92,6 +94,28 @@ describe("the ledger of the node", function()
     dict:incr(ledger.key .. ":number", 1)
     tick(1)
     assert.equal(6, tonumber(ledgers.read(ledger).totals[0]))
+  end)
+
+  it("begins anew where an addition failed and the dict was emptied after that", function()
+    tick(1)
+    local tallies = {}
+    for i = 1, 1000 do
+      local counts = {}
+      for place = 1, tally.PLACES do counts[place] = 1 end
+      tallies[i] = { name = "name-" .. i, counts = counts, idle = false }
+    end
+    local touched = { tallies = tallies, count = #tallies }
+    assert(dict:lpush(ledger.key .. ":slips", slip.write({ 7, 0 }, { touched, { tallies = {}, count = 0 } }, function() end)))
+    local filler, n = ("x"):rep(65536), 0
+    while dict:safe_set("filler" .. n, filler) do n = n + 1 end
+    ledgers.read(ledger)
+    -- Its rows take twice the room that they had.
+    assert.is_nil(dict:get(ledger.key))
+    dict:flush_all()
+    dict:flush_expired()
+    local found = ledgers.read(ledger)
+    assert.equal(0, tonumber(found.totals[0]))
+    assert.equal(0, found.sections[1].count)
   end)
 
   it("waits for who adds up right now", function()

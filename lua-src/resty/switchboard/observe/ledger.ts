@@ -29,6 +29,8 @@ const LONG_ADDITION = 1;
 const SLICE = 256;
 /** Seconds between two slices. */
 const BREATH = 0.001;
+/** Slices without a breath in between where somebody waits for the sums. */
+const SELDOM = 4;
 const SECTIONS = 2;
 
 export interface Ledger {
@@ -54,8 +56,6 @@ function breathe(): void {
   ngx.sleep(BREATH);
 }
 
-/** Slices without a breath in between where somebody waits for the sums. */
-const SELDOM = 4;
 let slices = 0;
 
 /** For who waits for the sums: in a busy worker a breath is as long as all that waits there. */
@@ -107,15 +107,16 @@ function add_up(node: Sheet, slip: Slip): void {
   }
 }
 
-/** What the node has counted, as this worker has left it, and its number then: each addition has one. */
+/** What the node has counted, as this worker has left it. */
 let node: Sheet | undefined = undefined;
-let number_of_node = 0;
+/** The number of the addition that left it so; undefined: it is in the middle of one, or that failed. */
+let number_of_node: number | undefined = undefined;
 
-/** What the node has counted until the addition with this number; it is 0 until that has ended. */
+/** What the node has counted until the addition with this number. */
 function node_before(ledger: Ledger, number: number): Sheet {
   const { dict, key, totals } = ledger;
-  const is_mine = node !== undefined && number === number_of_node + 1;
-  number_of_node = 0;
+  const is_mine = number_of_node !== undefined && number === number_of_node + 1;
+  number_of_node = undefined;
   node = node ?? create(totals.length, SECTIONS);
   if (!is_mine) {
     const [before] = dict.get(key);
@@ -152,7 +153,10 @@ function add_slips(ledger: Ledger, into: Sheet, may_wait: boolean): string[] {
 function add_all(ledger: Ledger, may_wait: boolean): string | undefined {
   const { dict, key } = ledger;
   const now = ngx.now();
-  const number = dict.incr(`${key}:number`, 1, 0)[0] ?? 0;
+  const [number, full] = dict.incr(`${key}:number`, 1, 0);
+  if (number === undefined) {
+    return full;
+  }
   const sum = node_before(ledger, number);
   const [last] = dict.get(`${key}:at`);
   for (const section of sum.sections) {
