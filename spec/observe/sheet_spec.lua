@@ -1,15 +1,8 @@
 local sheet = require("resty.switchboard.observe.sheet")
+local add_row = require("add_row").add_row
 local dice = require("resty.switchboard.balance.dice")
 
 local WIDTH = sheet.NUMBERS_OF_ROW
-
---- Adds counts to the row of a name; nil: to the rest.
-local function add_row(section, name, busy, counts)
-  local row = name == nil and 0 or section.rows[name] or sheet.append(section, name)
-  local numbers, first = section.numbers, row * WIDTH
-  numbers[first] = numbers[first] + busy
-  for i = 1, WIDTH - 1 do numbers[first + i] = numbers[first + i] + counts[i] end
-end
 
 local function random_sheet(totals, names)
   local made = sheet.create(totals, 2)

@@ -1,17 +1,10 @@
 local sheet = require("resty.switchboard.observe.sheet")
+local add_row = require("add_row").add_row
 local top = require("resty.switchboard.observe.top")
 local dice = require("resty.switchboard.balance.dice")
 
 local WIDTH = sheet.NUMBERS_OF_ROW
 local MOST = 100
-
---- Adds counts to the row of a name; nil: to the rest.
-local function add_row(section, name, busy, counts)
-  local row = name == nil and 0 or section.rows[name] or sheet.append(section, name)
-  local numbers, first = section.numbers, row * WIDTH
-  numbers[first] = numbers[first] + busy
-  for i = 1, WIDTH - 1 do numbers[first + i] = numbers[first + i] + counts[i] end
-end
 
 local function counted(requests)
   local counts = {}

@@ -7,6 +7,9 @@
 
 import { cast, CData, copy, new as allocate, string as to_text } from "ffi";
 
+/** A C array of numbers: counted from 0. */
+export type Numbers = LuaTable<number, number>;
+
 export interface Buffer {
   bytes: CData;
   size: number;

@@ -11,23 +11,24 @@
  */
 
 import { copy, fill, new as allocate } from "ffi";
-import { create as create_buffer, put, reserve as reserve_bytes, text_of } from "./buffer";
-
-/** A C array: counted from 0. */
-type Doubles = LuaTable<number, number>;
+import { create as create_buffer, Numbers, put, reserve as reserve_bytes, text_of } from "./buffer";
 
 const BYTES = 8;
 /** The numbers of a row: one for how busy it is, and the counts of a tally. */
 const NUMBERS_OF_ROW = 20;
 
-export interface Section {
+/** Counts by name. */
+export interface Rows {
   /** The names of rows 1, 2, … */
   names: string[];
-  /** Which row a name has. */
-  rows: LuaTable<string, number>;
   /** Rows that have a name. */
   count: number;
-  numbers: Doubles;
+  numbers: Numbers;
+}
+
+export interface Section extends Rows {
+  /** Which row a name has. */
+  rows: LuaTable<string, number>;
   /** Rows for which there is room, row 0 included. */
   room: number;
   /** `names` as they were packed last; undefined: they have changed since. */
@@ -35,13 +36,13 @@ export interface Section {
 }
 
 export interface Sheet {
-  totals: Doubles;
+  totals: Numbers;
   totals_count: number;
   sections: Section[];
 }
 
-function doubles(count: number): Doubles {
-  return allocate<Doubles>("double[?]", count);
+function doubles(count: number): Numbers {
+  return allocate<Numbers>("double[?]", count);
 }
 
 function create_section(): Section {

@@ -14,8 +14,8 @@
  */
 
 import { cast, CData, fill, new as allocate, string as to_text } from "ffi";
-import { at, Buffer, create, put, reserve, text_of } from "./buffer";
-import { NUMBERS_OF_ROW } from "./sheet";
+import { at, Buffer, create, Numbers, put, reserve, text_of } from "./buffer";
+import { NUMBERS_OF_ROW, Rows } from "./sheet";
 import { PLACES, requests_of, Tally, Touched } from "./tally";
 
 /** Tallies that are told by name; the others of a busy second come together. */
@@ -27,17 +27,6 @@ const MOST_COUNTED = 1023;
 
 const DOUBLE = 8;
 const FLOAT = 4;
-
-/** Counted from 0; of C. */
-type Numbers = LuaTable<number, number>;
-
-/** The rows of a section, as `merge` of observe/top takes them. */
-export interface Rows {
-  /** The names of rows 1, 2, … */
-  names: string[];
-  count: number;
-  numbers: Numbers;
-}
 
 export interface Slip {
   totals: Numbers;

@@ -10,8 +10,7 @@
  */
 
 import { throw_below } from "../balance/dice";
-import { append, NUMBERS_OF_ROW, Section } from "./sheet";
-import { Rows } from "./slip";
+import { append, NUMBERS_OF_ROW, Rows, Section } from "./sheet";
 
 /** Seconds in which a weight halves. */
 const HALF_LIFE = 30;

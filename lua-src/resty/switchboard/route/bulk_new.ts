@@ -34,7 +34,8 @@ function ask(loader: Loader, quick: Quick, names: string[], left: string[]): Que
   const { state } = loader.dicts;
   const questions: Questions = { names: [], stamps: [], commands: [] };
   for (const name of names) {
-    const leads = is_pattern(name) || is_pool(name) || loader.with_ports;
+    // Other names depend on these.
+    const leads = is_pattern(name) || is_pool(name);
     if (!leads && quick.ask(questions.commands, name, loader.usual)) {
       questions.names.push(name);
       questions.stamps.push(own_stamp(state, name));
@@ -134,6 +135,9 @@ function load_plain(loader: Loader, names: string[], patience: number): string[]
   const now = ngx.now();
   const epoch = epoch_of(loader.dicts.state);
   const questions = ask(loader, quick, names, left);
+  if (questions.names.length === 0) {
+    return names;
+  }
   const [replies] = transaction(loader.config, questions.commands, patience);
   if (replies === undefined) {
     return names;

@@ -39,7 +39,7 @@ function new_tally(): Tally {
 function read_batch(loader: Loader, batch: string[], tally: Tally, are_new: boolean): void {
   const left = are_new ? load_plain(loader, batch, PATIENCE) : batch;
   tally.known += batch.length - left.length;
-  for (const { name, loaded, err } of load_many(loader, left, PATIENCE, left.length === batch.length)) {
+  for (const { name, loaded, err } of load_many(loader, left, PATIENCE, !are_new)) {
     if (loaded === undefined && cause_of(err!) === "too_large") {
       // That is its own fault: it hurts itself alone.
       tally.unreadable = `${name}: ${err}`;
