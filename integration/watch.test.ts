@@ -191,6 +191,24 @@ async function killWatcher(router: Router): Promise<void> {
   assert.ok(Date.now() - began < 1100, `taken over after ${Date.now() - began} ms`);
 }
 
+describe("one worker alone", () => {
+  const stage = useStage({ environment: LONG, workers: 1 });
+
+  it("tries a change again that could not be read, though it has the route in its cache", async () => {
+    const [a, b] = [await stage.backend("a"), await stage.backend("b")];
+    const host = await stage.serve("refused-once.test", a);
+    await onlyFrom(stage.router, host, "a");
+    const { client } = stage.redis;
+    await client.call("ACL", "SETUSER", "default", "-smembers");
+    await client.multi().del(`backends:${host}`).sadd(`backends:${host}`, b.at).exec();
+    await stage.router.logged(/could not read what has changed/);
+    // A name is read once more when it has changed again meanwhile.
+    await pass(0.2);
+    await client.call("ACL", "SETUSER", "default", "+smembers");
+    await onlyFrom(stage.router, host, "b");
+  });
+});
+
 describe("between the router and Redis", () => {
   const stage = useStage();
   let proxy: Proxy;

@@ -9,6 +9,7 @@ local names_on = require("resty.switchboard.route.names").names_on
 local last_page = require("resty.switchboard.route.names").last_page
 local read_config = require("resty.switchboard.config").read_config
 local redis = require("resty.switchboard.store.redis")
+local trust = require("resty.switchboard.store.trust")
 
 describe("names that are loaded together", function()
   local config = read_config({ redis_url = "redis://127.0.0.1:6379" }, 2)
@@ -229,6 +230,68 @@ describe("names that are loaded together", function()
     assert.is_nil(outcomes[2].err)
     assert.is_true(calls("smembers") - before > 2)
     assert.equal(fence.stamp(dicts.state, "b.example"), dict.read_route(dicts, "b.example").stamp)
+  end)
+
+  -- Redis may have been asked before a change of which nobody tells any more, and the look at all names that begins with
+  -- an epoch may have passed by before the answer comes.
+  it("are read again when an epoch began meanwhile, however they are read", function()
+    ask("SADD", "backends:a.example", "10.0.0.1:80")
+    ask("SADD", "backends:b.example", "10.0.0.1:80")
+    local names = { "a.example", "b.example" }
+    for _, read in ipairs {
+      function() return bulk.load_many(loader, names, 1) end,
+      function() return load(loader, "a.example", 1) end,
+      function() return load_plain(loader, names, 1) end,
+    } do
+      forget_all()
+      local result
+      local thread = ngx.thread.spawn(function() result = assert(read()) end)
+      local epoch = trust.begin_epoch(dicts.state)
+      ngx.thread.wait(thread)
+      local stored = dict.read_route(dicts, "a.example")
+      if result == names then
+        assert.is_nil(stored)
+      else
+        assert.equal(epoch, stored.epoch)
+      end
+    end
+  end)
+
+  -- Redis may have lost all of a million names: to ask for each of them alone would take minutes.
+  it("are doubted together when they are gone after something may have been missed", function()
+    local names = {}
+    for i = 1, 20 do
+      names[i] = ("lost-%d.example"):format(i)
+      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
+    end
+    bulk.load_many(loader, names, 1)
+    for i = 1, 19 do ask("DEL", "backends:" .. names[i]) end
+    trust.begin_epoch(dicts.state)
+    local before = calls("exec")
+    local outcomes = bulk.load_many(loader, names, 1)
+    -- The quick way, in full, and the question itself.
+    assert.equal(3, calls("exec") - before)
+    for i, name in ipairs(names) do
+      assert.equal(i < 20, outcomes[i].loaded.missing, name)
+      assert.truthy(text_of(name), name)
+    end
+    trust.believe_losses(dicts.state, trust.epoch_of(dicts.state))
+    bulk.load_many(loader, names, 1)
+    assert.is_nil(text_of(names[1]))
+    assert.truthy(text_of(names[20]))
+    assert.same({ [names[20]] = 1 }, listed())
+  end)
+
+  it("do not come back when an epoch began while they were found to be gone", function()
+    ask("SADD", "backends:a.example", "10.0.0.1:80")
+    assert(load(loader, "a.example", 1))
+    ask("DEL", "backends:a.example")
+    local thread = ngx.thread.spawn(load, loader, "a.example", 1)
+    local epoch = trust.begin_epoch(dicts.state)
+    trust.believe_losses(dicts.state, epoch)
+    ngx.thread.wait(thread)
+    assert.is_nil(text_of("a.example"))
+    assert.equal(epoch, dict.read_match(dicts, "a.example").epoch)
   end)
 
   it("stand in the list of names once, also where another worker has learnt of one meanwhile", function()

@@ -10,13 +10,13 @@ import { Kind } from "../schema/record";
 import { epoch_of } from "../store/trust";
 import { LONGEST_FRESH } from "./age";
 import { decode, encode_plain, kind_if_plain } from "./codec";
-import { conclude, kind_of, source_of } from "./conclude";
+import { conclude, doubt, is_overtaken, kind_of, source_of } from "./conclude";
 import * as dict from "./dict";
 import { own_stamp } from "./fence";
 import { pack_lives } from "./lives";
 import { load, Loaded, Loader } from "./loader";
 import { add_all, removals } from "./names";
-import { Asked, is_plain, quick_of, read_many, ReadTogether } from "./read_many";
+import { Asked, is_plain, is_there, quick_of, read_many, ReadTogether } from "./read_many";
 import { Began, remember } from "./remember";
 
 /** Names in one round trip while requests are served: what decoding them takes holds these up. */
@@ -98,7 +98,7 @@ function give_pages(loader: Loader, batch: Batch, places: number[], read: ReadTo
   for (const i of $range(0, places.length - 1)) {
     const place = places[i]!;
     const name = batch.names[place]!;
-    if (read[i] !== false && batch.begun[place]!.old === undefined) {
+    if (is_there(read[i]!) && batch.begun[place]!.old === undefined) {
       fresh.push(name);
       theirs.push(place);
     }
@@ -115,7 +115,8 @@ function give_pages(loader: Loader, batch: Batch, places: number[], read: ReadTo
 
 /** What `conclude` makes of a name that has plain instances alone; false: it was changed meanwhile. */
 function conclude_plain(loader: Loader, name: string, began: Began, plain: Plain): Loaded | false {
-  if (own_stamp(loader.dicts.state, name) !== began.stamp) {
+  const { state } = loader.dicts;
+  if (is_overtaken(state, began) || own_stamp(state, name) !== began.stamp) {
     return false;
   }
   const { instances, untils } = plain;
@@ -145,7 +146,10 @@ function conclude_one(
   if (is_plain(read)) {
     return conclude_plain(loader, name, began, read);
   }
-  if (read.record?.kind !== undefined) {
+  if (read.record === undefined) {
+    return doubt(loader, name, began) ?? false;
+  }
+  if (read.record.kind !== undefined) {
     loader.usual = read.record.kind;
   }
   const [ok, loaded] = pcall(conclude, loader, name, began, read, deadline);

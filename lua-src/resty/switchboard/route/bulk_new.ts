@@ -139,7 +139,7 @@ function load_plain(loader: Loader, names: string[], patience: number): string[]
     return names;
   }
   const [replies] = transaction(loader.config, questions.commands, patience);
-  if (replies === undefined) {
+  if (replies === undefined || epoch_of(loader.dicts.state) !== epoch) {
     return names;
   }
   const before = left.length;

@@ -28,16 +28,27 @@ const CHANGED = "it changed while it was read";
 function begin(loader: Loader, name: string): Began {
   const state = loader.dicts.state;
   const candidates = is_pattern(name) || is_pool(name) ? [] : patterns(name);
-  const old = dict.read_route(loader.dicts, name);
-  return {
+  const began: Began = {
     now: ngx.now(),
     epoch: epoch_of(state),
     stamp: own_stamp(state, name),
     match_stamp: match_stamp(state, name, candidates),
     candidates,
-    old,
-    last: old !== undefined ? decode(old.text) : undefined,
+    old: undefined,
+    last: undefined,
   };
+  // After the counters: what another load has written is then no older than they are.
+  began.old = dict.read_route(loader.dicts, name);
+  began.last = began.old !== undefined ? decode(began.old.text) : undefined;
+  return began;
+}
+
+/**
+ * Whether something may have been missed since: Redis may have been asked before a change of which nobody tells any more, and
+ * the look at all names may have passed by this one.
+ */
+function is_overtaken(state: NgxSharedDict, began: Began): boolean {
+  return epoch_of(state) !== began.epoch;
 }
 
 /** The kind of set that its instances stood in; undefined: not known. */
@@ -117,15 +128,26 @@ function hold(loader: Loader, name: string, began: Began): Stored | undefined {
   return held;
 }
 
-/** Serves on what is gone from Redis until the node knows whether to believe that; see route/check. */
-function doubt(loader: Loader, name: string, began: Began): Stored | undefined {
-  const old = began.old;
-  if (old === undefined || old.epoch === began.epoch || believes_losses(loader.dicts.state)) {
+/**
+ * Serves on what is gone from Redis until the node knows whether to believe that; see route/check.
+ *
+ * @returns undefined: it is to be believed, or cannot be said so simply
+ */
+function doubt(loader: Loader, name: string, began: Began): Loaded | undefined {
+  const { old } = began;
+  const { state } = loader.dicts;
+  if (
+    old === undefined ||
+    old.epoch === began.epoch ||
+    was_under_marks(began) ||
+    is_overtaken(state, began) ||
+    believes_losses(state)
+  ) {
     return undefined;
   }
   const doubted = with_head(old, began, old.epoch, loader.config.ttl, false);
   save(loader, name, doubted);
-  return doubted;
+  return { stored: doubted, pattern: "", missing: true };
 }
 
 function forget(loader: Loader, name: string, began: Began, pattern: string): Loaded {
@@ -152,7 +174,8 @@ function forget(loader: Loader, name: string, began: Began, pattern: string): Lo
 
 /** Whether the name's keys, or what decides to whom it belongs, have changed since. */
 function is_outdated(loader: Loader, name: string, began: Began): boolean {
-  return match_stamp(loader.dicts.state, name, began.candidates) !== began.match_stamp;
+  const { state } = loader.dicts;
+  return is_overtaken(state, began) || match_stamp(state, name, began.candidates) !== began.match_stamp;
 }
 
 /** What the answer of Redis makes of a name, doubts and holds included; what is gone may be asked for once more. */
@@ -165,12 +188,15 @@ function conclude(
 ): LuaMultiReturn<[Loaded, undefined] | [undefined, string]> {
   const { state } = loader.dicts;
   const { old, candidates } = began;
+  if (is_overtaken(state, began)) {
+    return $multi(undefined, CHANGED);
+  }
   let answer = first;
   const under_marks = was_under_marks(began);
   if (!under_marks && (answer.record === undefined || answer.record.instances.length === 0)) {
     const doubted = answer.record === undefined ? doubt(loader, name, began) : undefined;
     if (doubted !== undefined) {
-      return $multi({ stored: doubted, pattern: "", missing: true }, undefined);
+      return $multi(doubted, undefined);
     }
     const held = hold(loader, name, began);
     if (held !== undefined) {
@@ -193,7 +219,10 @@ function conclude(
     return $multi(forget(loader, name, began, answer.pattern), undefined);
   }
   const resolve_again = resolve_instances(loader.config, record, began.last, deadline);
-  if (route_stamp(state, name, part_of(record)) !== began.stamp + answer.pool_stamp) {
+  if (
+    is_overtaken(state, began) ||
+    route_stamp(state, name, part_of(record)) !== began.stamp + answer.pool_stamp
+  ) {
     return $multi(undefined, CHANGED);
   }
   for (const problem of record.problems) {
@@ -213,4 +242,4 @@ function conclude(
   return $multi(remember(loader, name, began, said), undefined);
 }
 
-export { begin, CHANGED, conclude, kind_of, patterns_to_ask, source_of };
+export { begin, CHANGED, conclude, doubt, is_overtaken, kind_of, patterns_to_ask, source_of };

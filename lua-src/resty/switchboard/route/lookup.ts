@@ -27,6 +27,8 @@ import { cache_of, create as create_cache, look_at_generation, WorkerCache } fro
 
 /** Seconds until a route that is being refreshed, or could not be, is looked at again. */
 const RECHECK = 0.1;
+/** Seconds for which is kept what may be no more: the request that asked has it. */
+const A_MOMENT = 0.001;
 /** Seconds that a background load may take. */
 const REFRESH_PATIENCE = 2;
 
@@ -97,20 +99,31 @@ function serve(lookup: Lookup, name: string, stored: Stored, now: number): Found
   return $multi(adopt(lookup, name, stored, ngx.now(), ngx.now() + RECHECK), undefined, undefined);
 }
 
-/** Serves what a load has just found; never loads the same name again. */
-function serve_loaded(lookup: Lookup, name: string, stored: Stored | undefined, pattern: string): Found {
+/**
+ * Serves what a load has just found; never loads the same name again.
+ *
+ * Who waited for another request's load has its turn a moment after it: since then the name may have become another, and
+ * this worker may have heard so. What it keeps for longer than this request is what stands in the dicts now.
+ */
+function serve_loaded(lookup: Lookup, name: string, loaded: Stored | undefined, pattern: string): Found {
   const now = ngx.now();
-  if (stored !== undefined) {
+  const soon = now + A_MOMENT;
+  if (loaded !== undefined) {
+    const there = dict.read_route(lookup.dicts, name);
+    const stored = there ?? loaded;
     const fresh_end = fresh_until(lookup, name, stored.loaded, stored.fresh, stored.epoch);
-    const check_at = math.max(fresh_end, now + 0.001);
-    const entry = adopt(lookup, name, stored, now, check_at);
+    const entry = adopt(lookup, name, stored, now, there !== undefined ? math.max(fresh_end, soon) : soon);
     lookup.found_in = "redis";
     return $multi(entry, undefined, undefined);
   }
   if (pattern === "") {
     return $multi(undefined, "unknown_route", undefined);
   }
-  const check_at = fresh_until(lookup, name, now, LONGEST_FRESH, lookup.trust.epoch);
+  const match = dict.read_match(lookup.dicts, name);
+  const check_at =
+    match !== undefined && match.pattern === pattern
+      ? fresh_until(lookup, name, now, LONGEST_FRESH, lookup.trust.epoch)
+      : soon;
   recent.set(lookup.cache.matched, name, { pattern, check_at });
   return find_pattern(lookup, name, pattern, now);
 }

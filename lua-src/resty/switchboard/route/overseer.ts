@@ -10,7 +10,7 @@ import { printable, tell } from "../observe/journal";
 import { tick } from "../observe/ticks";
 import { wiped_at } from "../store/identity";
 import { holds, rest } from "../store/lease";
-import { check_all, read_everything } from "./check";
+import { check_all, read_everything, Tally } from "./check";
 import { gather_as_usual } from "./garbage";
 import { create as create_keeper, Keeper, tick as tick_snapshot } from "./snapshot_keeper";
 import { note_asked } from "./roster";
@@ -56,7 +56,7 @@ export interface Overseer {
 function create(watch: Watch, served: Overseer["served"]): Overseer {
   const { config, dicts } = watch;
   const may = (): boolean => holds(watch.lease) && !ngx.worker.exiting();
-  return {
+  const overseer: Overseer = {
     watch,
     keeper: create_keeper(config, dicts, may),
     rounds: create_rounds(config, dicts, may),
@@ -68,6 +68,11 @@ function create(watch: Watch, served: Overseer["served"]): Overseer {
     tidy_at: 0,
     housework_at: 0,
   };
+  watch.begun = () => {
+    overseer.next = 0;
+    check_if_due(overseer);
+  };
+  return overseer;
 }
 
 /** Whether what is held may go: it was meant to, or was held for long enough. */
@@ -96,6 +101,15 @@ function say_held(loss: Held): void {
   );
 }
 
+/** Whether all names were read; else it is said why not, and when that is tried again. */
+function is_whole(overseer: Overseer, { failed }: Tally): boolean {
+  if (failed !== undefined && failed !== "overtaken") {
+    overseer.next = ngx.now() + AGAIN;
+    tell(ngx.WARN, "check_failed", `could not check all routes, it is tried again: ${printable(failed)}`);
+  }
+  return failed === undefined;
+}
+
 /** Reads all names again and decides. Yields. */
 function check(overseer: Overseer): void {
   const { watch } = overseer;
@@ -106,15 +120,7 @@ function check(overseer: Overseer): void {
   const since = before !== undefined ? before.since : ngx.time();
   overseer.next = 0;
   const tally = check_all(pace, epoch);
-  if (tally.failed !== undefined) {
-    if (tally.failed !== "overtaken") {
-      overseer.next = ngx.now() + AGAIN;
-      tell(
-        ngx.WARN,
-        "check_failed",
-        `could not check all routes, it is tried again: ${printable(tally.failed)}`,
-      );
-    }
+  if (!is_whole(overseer, tally)) {
     return;
   }
   if (is_mass(watch.config, tally.gone, tally.known) && !may_go(watch, since)) {
@@ -128,7 +134,10 @@ function check(overseer: Overseer): void {
     if (before !== undefined) {
       note_event("guard_released", "", `${tally.gone} of ${before.count} held routes are gone`);
     }
-    check_all(pace, epoch);
+    // Those that are gone were doubted until now.
+    if (!is_whole(overseer, check_all(pace, epoch))) {
+      return;
+    }
   }
   if (checked_epoch(state) !== epoch && watch.config.preload) {
     const err = read_everything(pace, epoch);
@@ -144,6 +153,8 @@ function check(overseer: Overseer): void {
 }
 
 function run(premature: boolean, overseer: Overseer): void {
+  const { watch } = overseer;
+  const { epoch } = watch;
   if (!premature) {
     const [ok, err] = pcall(check, overseer);
     if (!ok) {
@@ -152,8 +163,25 @@ function run(premature: boolean, overseer: Overseer): void {
   }
   overseer.busy = false;
   gather_as_usual();
-  if (held(overseer.watch.dicts.state) !== undefined) {
+  if (watch.epoch !== epoch) {
+    check_if_due(overseer);
+  } else if (held(watch.dicts.state) !== undefined) {
     overseer.next = ngx.now() + HELD_AGAIN;
+  }
+}
+
+/** Begins to check all names if that is due and this worker may. */
+function check_if_due(overseer: Overseer): void {
+  const { watch } = overseer;
+  if (overseer.busy || watch.epoch === 0 || !overseer.may()) {
+    return;
+  }
+  const { state } = watch.dicts;
+  const due = checked_epoch(state) !== watch.epoch || held(state) !== undefined;
+  if (due && (ngx.now() >= overseer.next || watch.wiped || is_let_go(state))) {
+    watch.wiped = false;
+    const [started] = ngx.timer.at(0, run, overseer);
+    overseer.busy = started !== undefined;
   }
 }
 
@@ -182,16 +210,7 @@ function look(overseer: Overseer, exiting: boolean): void {
     overseer.housework_at = now + HOUSEWORK_EVERY;
     do_housework(overseer, now);
   }
-  if (overseer.busy || watch.epoch === 0) {
-    return;
-  }
-  const { state } = watch.dicts;
-  const due = checked_epoch(state) !== watch.epoch || held(state) !== undefined;
-  if (due && (now >= overseer.next || watch.wiped || is_let_go(state))) {
-    watch.wiped = false;
-    const [started] = ngx.timer.at(0, run, overseer);
-    overseer.busy = started !== undefined;
-  }
+  check_if_due(overseer);
 }
 
 /** Starts it in this worker. */

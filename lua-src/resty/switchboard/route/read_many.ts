@@ -22,6 +22,11 @@ function is_plain(read: Answer | Plain): read is Plain {
   return (read as Plain).instances !== undefined;
 }
 
+/** Whether there is such a name; who is not known by itself may still be a pattern's. */
+function is_there(read: ReadTogether): boolean {
+  return read !== false && (is_plain(read) || read.record !== undefined);
+}
+
 /** The quick way; undefined: there is none, as with several layouts. */
 function quick_of(layouts: Layout[]): Quick | undefined {
   return layouts.length === 1 ? layouts[0]!.quick : undefined;
@@ -43,8 +48,10 @@ function decode_one(layouts: Layout[], one: Asked, replies: Reply[], from: numbe
   if (has_changed_kind(layouts, name, kind, replies, from)) {
     return false;
   }
-  const [record] = decode_first(layouts, name, kind, replies, from, last);
-  if (record === undefined || record.options.pool !== undefined || record.instances.length === 0) {
+  const [record, refused] = decode_first(layouts, name, kind, replies, from, last);
+  const is_simple =
+    record === undefined || (record.options.pool === undefined && record.instances.length > 0);
+  if (refused !== undefined || !is_simple) {
     return false;
   }
   return { record, pattern: "", pool_stamp: 0, marked: undefined };
@@ -76,4 +83,4 @@ function read_many(
   return $multi(found, undefined);
 }
 
-export { is_plain, quick_of, read_many };
+export { is_plain, is_there, quick_of, read_many };

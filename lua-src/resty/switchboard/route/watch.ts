@@ -33,6 +33,8 @@ const LOOK_EVERY = 1;
 const RELOAD_PATIENCE = 2;
 /** Seconds between two words to the node that the watch is well. */
 const TELL_EVERY = 0.5;
+/** Changed names that are tried again as often, when they could not be read: Redis may be refusing everything. */
+const MOST_RETRIED = 256;
 const STAR = 42;
 const AT = 64;
 
@@ -42,6 +44,10 @@ export interface Watch {
   loader: Loader;
   lease: Lease;
   reloads: Reloads;
+  /** Changed names that could not be read. */
+  failed: LuaSet<string>;
+  /** Hears that an epoch has begun. */
+  begun: (this: void) => void;
   prefixes: string[];
   /** A session runs in this worker. */
   running: boolean;
@@ -65,6 +71,8 @@ function new_epoch(watch: Watch): void {
     confirm(watch.dicts.state, watch.epoch);
   }
   publish(watch.dicts.state, EVERYTHING);
+  watch.failed = new LuaSet();
+  watch.begun();
 }
 
 function stop_hearing(watch: Watch): void {
@@ -242,6 +250,19 @@ function try_modes(watch: Watch): void {
   poll(watch, reason !== "" ? reason : "watch=off");
 }
 
+/** Workers have what has changed in their caches, and would keep it there for long. */
+function try_again(watch: Watch): void {
+  let left = MOST_RETRIED;
+  for (const name of watch.failed) {
+    if (left === 0) {
+      return;
+    }
+    left -= 1;
+    watch.failed.delete(name);
+    mark(watch.reloads, name);
+  }
+}
+
 function start_session(watch: Watch, after: number): boolean {
   const [started] = ngx.timer.at(after, session, watch);
   return started !== undefined;
@@ -288,6 +309,7 @@ function tick(watch: Watch, exiting: boolean): boolean {
     }
     if (watch.hears > 0) {
       confirm(watch.dicts.state, watch.hears);
+      try_again(watch);
     }
     note_lag(watch.dicts.state, watch.reloads.lag);
     watch.reloads.lag = 0;
@@ -295,24 +317,25 @@ function tick(watch: Watch, exiting: boolean): boolean {
   return true;
 }
 
-function create(config: Config, dicts: Dicts, loader: Loader): Watch {
-  const reloads = create_reloads(MOST_AT_ONCE, (names) => {
-    for (const outcome of load_many(loader, names, RELOAD_PATIENCE)) {
-      if (outcome.loaded === undefined) {
-        tell(
-          ngx.ERR,
-          "reload_failed",
-          `could not read what has changed, it is tried again at the next request: ${outcome.err}`,
-        );
-      }
+/** Reads what has changed. Yields. */
+function reload(watch: Watch, names: string[]): void {
+  for (const { name, loaded, err } of load_many(watch.loader, names, RELOAD_PATIENCE)) {
+    if (loaded === undefined) {
+      watch.failed.add(name);
+      tell(ngx.ERR, "reload_failed", `could not read what has changed, it is tried again: ${err}`);
     }
-  });
-  return {
+  }
+}
+
+function create(config: Config, dicts: Dicts, loader: Loader): Watch {
+  const watch: Watch = {
     config,
     dicts,
     loader,
     lease: create_lease(dicts.state),
-    reloads,
+    reloads: create_reloads(MOST_AT_ONCE, (names) => reload(watch, names)),
+    failed: new LuaSet(),
+    begun: () => {},
     prefixes: prefixes_of(loader.layouts, [WIPED_KEY]),
     running: false,
     server: undefined,
@@ -321,6 +344,7 @@ function create(config: Config, dicts: Dicts, loader: Loader): Watch {
     told: 0,
     wiped: false,
   };
+  return watch;
 }
 
 export { create, new_epoch, tick };

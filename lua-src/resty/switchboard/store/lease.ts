@@ -28,15 +28,20 @@ const LOOK_EVERY = BEAT;
 /** The same where several others look, each at another moment. One that died is replaced at once, by one that looks first of all. */
 const MANY_LOOK_EVERY = 1;
 const VERY_MANY_LOOK_EVERY = 2;
+/** Seconds of a worker's first looks, and between two of them: after a reload the holder is one that is about to exit. */
+const AT_FIRST = 1;
+const FIRST_LOOKS_EVERY = 0.1;
 
 export interface Lease {
   state: NgxSharedDict;
+  /** ngx.now() at which this worker began to look. */
+  began: number;
   /** The value that is this worker's, while it believes that it holds the lease. */
   mine: string | undefined;
 }
 
 function create(state: NgxSharedDict): Lease {
-  return { state, mine: undefined };
+  return { state, began: ngx.now(), mine: undefined };
 }
 
 /** Whether this worker holds it right now. Ask before everything that only the holder may do. */
@@ -90,6 +95,9 @@ function look(lease: Lease): boolean {
  * @param workers of the node
  */
 function rest(lease: Lease, workers: number): number {
+  if (lease.mine === undefined && ngx.now() - lease.began < AT_FIRST) {
+    return FIRST_LOOKS_EVERY;
+  }
   if (lease.mine !== undefined || workers < 3) {
     return LOOK_EVERY;
   }
