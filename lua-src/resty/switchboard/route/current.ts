@@ -1,5 +1,6 @@
 /** Whether what stands in the shared dicts is what Redis has, as far as this node has been told. */
 
+import { epoch_of } from "../store/trust";
 import { part_of } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
@@ -17,22 +18,25 @@ function is_current_match(dicts: Dicts, name: string, match: Match): boolean {
   return match.stamp === match_stamp(dicts.state, name, patterns(name));
 }
 
-/** What a load that began at `began` in another worker has left in the dicts; undefined: nothing. */
+/**
+ * What a load that began at `began` in another worker has left in the dicts; undefined: nothing.
+ *
+ * What is of an earlier epoch is not enough, though it was written just now: its route is gone from Redis and served until
+ * that is believed (`doubt` of route/conclude). Taken for the answer, it was served for a whole `ttl`.
+ */
 function left_by_others(dicts: Dicts, name: string, began: number): Loaded | undefined {
+  const epoch = epoch_of(dicts.state);
+  const serves = (found: Stored | Match): boolean => found.loaded >= began && found.epoch === epoch;
   const stored = dict.read_route(dicts, name);
-  if (stored !== undefined && stored.loaded >= began && is_current(dicts, name, stored)) {
-    return { stored, pattern: "", missing: false };
+  if (stored !== undefined) {
+    return serves(stored) && is_current(dicts, name, stored)
+      ? { stored, pattern: "", missing: false }
+      : undefined;
   }
   const match = dict.read_match(dicts, name);
-  if (
-    stored === undefined &&
-    match !== undefined &&
-    match.loaded >= began &&
-    is_current_match(dicts, name, match)
-  ) {
-    return { stored: undefined, pattern: match.pattern, missing: true };
-  }
-  return undefined;
+  return match !== undefined && serves(match) && is_current_match(dicts, name, match)
+    ? { stored: undefined, pattern: match.pattern, missing: true }
+    : undefined;
 }
 
 export { is_current, is_current_match, left_by_others };
