@@ -257,6 +257,30 @@ describe("names that are loaded together", function()
     end
   end)
 
+  -- The worker may stand still between its last look at the counter and its writing, and overwrite what was read since.
+  it("are read again when they were changed just before they were written, however they are read", function()
+    for _, name in ipairs { "a.example", "b.example" } do
+      ask("SADD", "backends:" .. name, "10.0.0.1:80")
+      ask("HSET", "route:" .. name, "balance", "nonsense")
+    end
+    for _, read in ipairs {
+      function() return load(loader, "a.example", 1) end,
+      function() return bulk.load_many(loader, { "a.example", "b.example" }, 1) end,
+    } do
+      forget_all()
+      local once = true
+      loader.report = function(name)
+        if once and name == "a.example" then
+          once = false
+          fence.bump(dicts.state, name)
+        end
+      end
+      assert(read())
+      assert.is_false(once)
+      assert.equal(fence.stamp(dicts.state, "a.example"), dict.read_route(dicts, "a.example").stamp)
+    end
+  end)
+
   -- Redis may have lost all of a million names: to ask for each of them alone would take minutes.
   it("are doubted together when they are gone after something may have been missed", function()
     local names = {}

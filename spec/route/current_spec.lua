@@ -1,4 +1,7 @@
+local codec = require("resty.switchboard.route.codec")
 local dict = require("resty.switchboard.route.dict")
+local fence = require("resty.switchboard.route.fence")
+local is_current = require("resty.switchboard.route.current").is_current
 local left_by_others = require("resty.switchboard.route.current").left_by_others
 local trust = require("resty.switchboard.store.trust")
 
@@ -50,5 +53,34 @@ describe("what another worker's load has left", function()
     assert.is_nil(left_by_others(dicts, "a.example", now))
     write_route { epoch = epoch - 1 }
     assert.is_nil(left_by_others(dicts, "a.example", now))
+  end)
+end)
+
+describe("a stored route", function()
+  local dicts = dict.open()
+
+  local function stored(options)
+    local record = { kind = "set", paths_only = false, instances = {}, options = options, problems = {} }
+    return { stamp = 0, text = codec.join("", codec.encode(record)) }
+  end
+
+  before_each(function() dicts.state:flush_all() end)
+
+  it("is current while its counter stands still, and when what moved it was the change of others", function()
+    assert.is_true(is_current(dicts, "a.example", stored {}))
+    fence.bump(dicts.state, "a.example")
+    assert.is_false(is_current(dicts, "a.example", stored {}))
+    fence.settle(dicts.state, "a.example")
+    assert.is_true(is_current(dicts, "a.example", stored {}))
+  end)
+
+  -- They are read again by who asks for them, and by nobody when the pool or the host is.
+  it("that has a pool, or the options of a host, is not current for that", function()
+    for _, name in ipairs { "a.example", "a.example/path", "@blue" } do
+      fence.bump(dicts.state, name)
+      fence.settle(dicts.state, name)
+    end
+    assert.is_false(is_current(dicts, "a.example", stored { pool = "@blue" }))
+    assert.is_false(is_current(dicts, "a.example/path", stored {}))
   end)
 end)

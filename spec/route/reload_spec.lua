@@ -10,11 +10,12 @@ end
 
 describe("reloads", function()
   it("of one name are 50 ms apart, and one follows the last change", function()
-    local begins, finished_at = {}, 0
+    local begins, finished_at, done_at = {}, 0, 0
     local reloads = reload.create(16, function()
       begins[#begins + 1] = ngx.now()
       ngx.sleep(0.003)
-    end)
+      return {}
+    end, function() done_at = #begins end)
     local last
     for _ = 1, 150 do
       last = ngx.now()
@@ -28,10 +29,11 @@ describe("reloads", function()
     end
     assert.is_true(#begins <= (begins[#begins] - begins[1]) / 0.05 + 2, #begins)
     assert.equal(0, reloads.count + reloads.later_count + reloads.drainers, finished_at)
+    assert.equal(#begins, done_at)
   end)
 
   it("of many names begin at once, few at a time, and none is forgotten", function()
-    local count, running, most = {}, 0, 0
+    local count, done, running, most = {}, {}, 0, 0
     local reloads = reload.create(16, function(names)
       running = running + 1
       most = math.max(most, running)
@@ -39,7 +41,8 @@ describe("reloads", function()
       ngx.sleep(0.001)
       for _, name in ipairs(names) do count[name] = (count[name] or 0) + 1 end
       running = running - 1
-    end)
+      return {}
+    end, function(name) done[name] = true end)
     math.randomseed(7)
     local marked = {}
     for _ = 1, 2000 do
@@ -49,6 +52,65 @@ describe("reloads", function()
     end
     wait_for(function() return reloads.count + reloads.later_count + reloads.drainers == 0 end)
     for name in pairs(marked) do assert.is_true(count[name] >= 1) end
+    assert.same(marked, done)
     assert.is_true(most <= 4, most)
+  end)
+
+  it("of a few names are made one after the other, in small batches with a breath between", function()
+    local running, most, sizes, ended_at, breaths = 0, 0, {}, nil, {}
+    local reloads = reload.create(16, function(names)
+      running = running + 1
+      most = math.max(most, running)
+      sizes[#sizes + 1] = #names
+      if ended_at then breaths[#breaths + 1] = ngx.now() - ended_at end
+      ngx.sleep(0.002)
+      ngx.update_time()
+      ended_at = ngx.now()
+      running = running - 1
+      return {}
+    end, function() end)
+    for i = 1, 20 do reload.mark(reloads, ("r%d.example"):format(i)) end
+    wait_for(function() return reloads.count + reloads.drainers == 0 end)
+    assert.same({ 5, 5, 5, 5 }, sizes)
+    assert.equal(1, most)
+    for _, breath in ipairs(breaths) do assert.is_true(breath >= 0.0009, breath) end
+  end)
+
+  it("that failed are not done, and are tried again a few at a time when that is asked for", function()
+    local fails, done, tried = true, {}, 0
+    local reloads = reload.create(16, function(names)
+      tried = tried + #names
+      local failed = {}
+      for _, name in ipairs(names) do failed[name] = fails or nil end
+      return failed
+    end, function(name) done[#done + 1] = name end)
+    local function wait() wait_for(function() return reloads.count + reloads.later_count + reloads.drainers == 0 end) end
+    for i = 1, 10 do reload.mark(reloads, ("r%d.example"):format(i)) end
+    wait()
+    assert.equal(10, tried)
+    assert.same({}, done)
+    fails = false
+    reload.try_again(reloads, 4)
+    wait()
+    assert.equal(4, #done)
+    reload.try_again(reloads, 100)
+    wait()
+    assert.equal(10, #done)
+    reload.try_again(reloads, 100)
+    wait()
+    assert.equal(20, tried)
+  end)
+
+  it("are not done when the name has changed again meanwhile", function()
+    local begun, done = 0, {}
+    local reloads
+    reloads = reload.create(16, function()
+      begun = begun + 1
+      if begun == 1 then reload.mark(reloads, "a.example") end
+      return {}
+    end, function() done[#done + 1] = begun end)
+    reload.mark(reloads, "a.example")
+    wait_for(function() return #done > 0 end)
+    assert.same({ 2 }, done)
   end)
 end)

@@ -10,7 +10,7 @@ import { Kind } from "../schema/record";
 import { epoch_of } from "../store/trust";
 import { LONGEST_FRESH } from "./age";
 import { decode, encode_plain, kind_if_plain } from "./codec";
-import { conclude, doubt, is_overtaken, kind_of, source_of } from "./conclude";
+import { conclude, doubt, has_changed, is_overtaken, kind_of, source_of } from "./conclude";
 import * as dict from "./dict";
 import { own_stamp } from "./fence";
 import { pack_lives } from "./lives";
@@ -115,8 +115,7 @@ function give_pages(loader: Loader, batch: Batch, places: number[], read: ReadTo
 
 /** What `conclude` makes of a name that has plain instances alone; false: it was changed meanwhile. */
 function conclude_plain(loader: Loader, name: string, began: Began, plain: Plain): Loaded | false {
-  const { state } = loader.dicts;
-  if (is_overtaken(state, began) || own_stamp(state, name) !== began.stamp) {
+  if (is_overtaken(loader.dicts.state, began) || has_changed(loader, name, began)) {
     return false;
   }
   const { instances, untils } = plain;
@@ -181,7 +180,7 @@ function read_together(loader: Loader, batch: Batch, places: number[], asked: As
       // It was changed meanwhile, and is read again: its place in the list is not waiting for that.
       dict.tidy(loader.dicts, began.page, name);
     }
-    batch.outcomes[place] = outcome;
+    batch.outcomes[place] = outcome !== false && has_changed(loader, name, began) ? false : outcome;
   }
   return left;
 }

@@ -106,6 +106,10 @@ function write(
       stored.page = pages.get(name);
       stored.text = texts[i]!;
       save(loader, name, stored, before);
+      if (own_stamp(dicts.state, name) !== stored.stamp) {
+        // See `has_changed` of route/conclude.
+        left.push(name);
+      }
       const was_matched = dict.read_match(dicts, name) !== undefined;
       if (was_matched) {
         end_match(loader, name);

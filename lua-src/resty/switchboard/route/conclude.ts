@@ -51,6 +51,14 @@ function is_overtaken(state: NgxSharedDict, began: Began): boolean {
   return epoch_of(state) !== began.epoch;
 }
 
+/**
+ * Whether a name was changed since its load began. Ask once more when what was read is written: if the change came after the
+ * last look and was read in between, what it made was overwritten, and nobody would read it again.
+ */
+function has_changed(loader: Loader, name: string, began: Began): boolean {
+  return own_stamp(loader.dicts.state, name) !== began.stamp;
+}
+
 /** The kind of set that its instances stood in; undefined: not known. */
 function kind_of(began: Began): Kind | undefined {
   return began.last !== undefined && began.last.options.pool === undefined ? began.last.kind : undefined;
@@ -242,4 +250,4 @@ function conclude(
   return $multi(remember(loader, name, began, said), undefined);
 }
 
-export { begin, CHANGED, conclude, doubt, is_overtaken, kind_of, patterns_to_ask, source_of };
+export { begin, CHANGED, conclude, doubt, has_changed, is_overtaken, kind_of, patterns_to_ask, source_of };

@@ -1,16 +1,26 @@
 /** Whether what stands in the shared dicts is what Redis has, as far as this node has been told. */
 
+import { parent_of } from "../schema/within";
 import { epoch_of } from "../store/trust";
 import { part_of } from "./codec";
 import * as dict from "./dict";
 import { Dicts, Match, Stored } from "./dict";
-import { match_stamp, route_stamp } from "./fence";
+import { is_settled, match_stamp, route_stamp } from "./fence";
 import { patterns } from "./host";
 import { Loaded } from "./loader";
 
-/** Whether nothing that a stored route was made of has changed since its load began. */
+/**
+ * Whether nothing that a stored route was made of has changed since its load began.
+ *
+ * Where it is made of its own keys alone, other names under its counter may have changed. Where there is a pool or a host
+ * whose options it has, nobody reads it again when these change: who asks for it does.
+ */
 function is_current(dicts: Dicts, name: string, stored: Stored): boolean {
-  return stored.stamp === route_stamp(dicts.state, name, part_of(stored.text));
+  const part = part_of(stored.text);
+  return (
+    stored.stamp === route_stamp(dicts.state, name, part) ||
+    (part === undefined && parent_of(name) === undefined && is_settled(dicts.state, name))
+  );
 }
 
 /** The same for a host without a route of its own. */

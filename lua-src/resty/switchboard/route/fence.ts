@@ -4,6 +4,9 @@
  * Counters, never clocks: one of 4,096, by a hash of the name, steps whenever Redis says that a key of the
  * name has changed. A load notes the counter before it asks and stores it with what it found; who reads it
  * later compares. A counter that was lost makes everything under it differ, which costs a load.
+ *
+ * Many names have one counter. So who hears of changes says when all names under it that have changed were read again
+ * (route/outstanding): what else stands under it is still right, though the counter has moved.
  */
 
 import { parent_of } from "../schema/within";
@@ -13,13 +16,21 @@ const COUNTERS = 4096;
 /** The keys of the counters: made once, for they are asked for several times at each load. */
 const OF_NAMES: string[] = [];
 const OF_PATTERNS: string[] = [];
+/** What counters of names were when everything under them that had changed was read. */
+const READ_UP_TO: string[] = [];
 for (const i of $range(0, COUNTERS - 1)) {
   OF_NAMES.push(`f:${i}`);
   OF_PATTERNS.push(`p:${i}`);
+  READ_UP_TO.push(`r:${i}`);
+}
+
+/** The number of a name's counter. */
+function number_of(name: string): number {
+  return ngx.crc32_short(name) % COUNTERS;
 }
 
 function counter(keys: string[], name: string): string {
-  return keys[ngx.crc32_short(name) % COUNTERS]!;
+  return keys[number_of(name)]!;
 }
 
 function value_of(state: NgxSharedDict, key: string): number {
@@ -35,6 +46,17 @@ function bump(state: NgxSharedDict, name: string): void {
 /** The counter of a name, to be taken before it is read. */
 function stamp(state: NgxSharedDict, name: string): number {
   return value_of(state, counter(OF_NAMES, name));
+}
+
+/** Of all names under a counter, by one of them: those that have changed were read again. */
+function settle(state: NgxSharedDict, name: string): void {
+  state.set(counter(READ_UP_TO, name), stamp(state, name));
+}
+
+/** Whether that holds for all changes that a name's counter has counted. */
+function is_settled(state: NgxSharedDict, name: string): boolean {
+  const [read_up_to] = state.get(counter(READ_UP_TO, name));
+  return read_up_to !== undefined && read_up_to === stamp(state, name);
 }
 
 /** The counters of a name and of those whose options it inherits. They only grow: so does their sum. */
@@ -65,4 +87,4 @@ function match_stamp(state: NgxSharedDict, name: string, candidates: string[]): 
   return sum;
 }
 
-export { bump, bump_pattern, match_stamp, own_stamp, route_stamp, stamp };
+export { bump, bump_pattern, is_settled, match_stamp, number_of, own_stamp, route_stamp, settle, stamp };

@@ -10,7 +10,7 @@ import { has_ports, Layout } from "../schema/layout";
 import { Kind, Problem } from "../schema/record";
 import { note_trouble } from "../store/outage";
 import { Dicts, Stored } from "./dict";
-import { begin, CHANGED, conclude, kind_of, patterns_to_ask, source_of } from "./conclude";
+import { begin, CHANGED, conclude, has_changed, kind_of, patterns_to_ask, source_of } from "./conclude";
 import { left_by_others } from "./current";
 import { once_per_node } from "./node_flight";
 import { read_route } from "./read";
@@ -57,7 +57,11 @@ function attempt(
   if (answer === undefined) {
     return $multi(undefined, err);
   }
-  return conclude(loader, name, began, answer, deadline);
+  const [loaded, failed] = conclude(loader, name, began, answer, deadline);
+  if (loaded !== undefined && has_changed(loader, name, began)) {
+    return $multi(undefined, CHANGED);
+  }
+  return $multi(loaded as Loaded, failed as undefined);
 }
 
 /** Reads until nothing changed meanwhile; unguarded: `load` is what others call. */

@@ -7,6 +7,14 @@
 const APART = 0.05;
 /** Reloads that run at a time. */
 const MOST_DRAINERS = 4;
+/**
+ * Up to so many names that wait are read one batch after the other, in small ones with a breath between: all at once held requests
+ * up for some milliseconds, fifty times a second.
+ */
+const FEW = 64;
+const FEW_AT_ONCE = 5;
+/** Seconds. */
+const BREATH = 0.001;
 
 interface Due {
   name: string;
@@ -33,16 +41,20 @@ export interface Reloads {
   drainers: number;
   /** The longest that a name waited for its reload, in seconds, since this was last set to 0. */
   lag: number;
+  /** Those that could not be read since they changed. */
+  failed: LuaSet<string>;
   /** Names that are loaded together. */
   most: number;
-  run: (this: void, names: string[]) => void;
+  run: (this: void, names: string[]) => LuaSet<string>;
+  done: (this: void, name: string) => void;
 }
 
 /**
  * @param most names that are loaded together
- * @param run loads names; yields; must not raise
+ * @param run loads names, and returns those that it could not; yields; must not raise
+ * @param done hears of each name that was read since it changed last
  */
-function create(most: number, run: (this: void, names: string[]) => void): Reloads {
+function create(most: number, run: Reloads["run"], done: Reloads["done"]): Reloads {
   return {
     ready: new LuaTable(),
     first: 1,
@@ -58,8 +70,10 @@ function create(most: number, run: (this: void, names: string[]) => void): Reloa
     turned: 0,
     drainers: 0,
     lag: 0,
+    failed: new LuaSet(),
     most,
     run,
+    done,
   };
 }
 
@@ -84,18 +98,36 @@ function take(reloads: Reloads): Due | undefined {
   return due;
 }
 
+function has_many(reloads: Reloads): boolean {
+  return reloads.count > FEW;
+}
+
 /** The next names, marked as running. */
 function take_some(reloads: Reloads): Due[] {
   const some: Due[] = [];
   const now = ngx.now();
+  const most = has_many(reloads) ? reloads.most : FEW_AT_ONCE;
   let due = take(reloads);
   while (due !== undefined) {
     note_begin(reloads, due.name, now);
     reloads.running.set(due.name, false);
     some.push(due);
-    due = some.length < reloads.most ? take(reloads) : undefined;
+    due = some.length < most ? take(reloads) : undefined;
   }
   return some;
+}
+
+/** A name's load is over. */
+function end(reloads: Reloads, name: string, has_failed: boolean): void {
+  const changed = reloads.running.get(name);
+  reloads.running.delete(name);
+  if (changed) {
+    mark(reloads, name);
+  } else if (has_failed) {
+    reloads.failed.add(name);
+  } else {
+    reloads.done(name);
+  }
 }
 
 function drain(premature: boolean, reloads: Reloads): void {
@@ -105,15 +137,14 @@ function drain(premature: boolean, reloads: Reloads): void {
     for (const due of some) {
       names.push(due.name);
     }
-    reloads.run(names);
+    const failed = reloads.run(names);
     const now = ngx.now();
     for (const due of some) {
       reloads.lag = math.max(reloads.lag, now - due.at);
-      const changed = reloads.running.get(due.name);
-      reloads.running.delete(due.name);
-      if (changed) {
-        mark(reloads, due.name);
-      }
+      end(reloads, due.name, failed.has(due.name));
+    }
+    if (reloads.count > 0 && !has_many(reloads)) {
+      ngx.sleep(BREATH);
     }
     some = take_some(reloads);
   }
@@ -123,7 +154,7 @@ function drain(premature: boolean, reloads: Reloads): void {
 function add_ready(reloads: Reloads, due: Due): void {
   reloads.ready.set(reloads.first + reloads.count, due);
   reloads.count += 1;
-  if (reloads.drainers < MOST_DRAINERS) {
+  if (reloads.drainers < (has_many(reloads) ? MOST_DRAINERS : 1)) {
     const [started] = ngx.timer.at(0, drain, reloads);
     if (started !== undefined) {
       reloads.drainers += 1;
@@ -177,4 +208,17 @@ function mark(reloads: Reloads, name: string): void {
   run_later_at(reloads, began + APART);
 }
 
-export { create, mark };
+/** Tries some names again that could not be read: workers have them in their caches, and would keep them there for long. */
+function try_again(reloads: Reloads, most: number): void {
+  let left = most;
+  for (const name of reloads.failed) {
+    if (left === 0) {
+      return;
+    }
+    left -= 1;
+    reloads.failed.delete(name);
+    mark(reloads, name);
+  }
+}
+
+export { create, mark, try_again };

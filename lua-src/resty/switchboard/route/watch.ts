@@ -14,12 +14,10 @@ import { has_moved, is_same, Server, settle_on, settled } from "../store/server"
 import { settle } from "../store/settle";
 import { begin_epoch, confirm, lose } from "../store/trust";
 import { create as create_breath, note as note_changes, pause_of } from "./breath";
-import { load_many, MOST_AT_ONCE } from "./bulk";
 import { publish } from "./changes";
 import { Dicts } from "./dict";
-import { bump } from "./fence";
 import { Loader } from "./loader";
-import { create as create_reloads, mark, Reloads } from "./reload";
+import { create as create_renewal, note, Renewal, start_over, take_lag, try_again } from "./renewal";
 import { note_lag, note_mode } from "./watch_state";
 import { EVERYTHING } from "./worker_cache";
 
@@ -29,23 +27,15 @@ const RETRY = 0.1;
 const ASK_AGAIN = 60;
 /** Seconds between two looks at who answers, where Redis tells nothing by itself, and at who is the master. */
 const LOOK_EVERY = 1;
-/** Seconds that a reload may take. */
-const RELOAD_PATIENCE = 2;
 /** Seconds between two words to the node that the watch is well. */
 const TELL_EVERY = 0.5;
-/** Changed names that are tried again as often, when they could not be read: Redis may be refusing everything. */
-const MOST_RETRIED = 256;
-const STAR = 42;
-const AT = 64;
 
 export interface Watch {
   config: Config;
   dicts: Dicts;
   loader: Loader;
   lease: Lease;
-  reloads: Reloads;
-  /** Changed names that could not be read. */
-  failed: LuaSet<string>;
+  renewal: Renewal;
   /** Hears that an epoch has begun. */
   begun: (this: void) => void;
   prefixes: string[];
@@ -71,7 +61,7 @@ function new_epoch(watch: Watch): void {
     confirm(watch.dicts.state, watch.epoch);
   }
   publish(watch.dicts.state, EVERYTHING);
-  watch.failed = new LuaSet();
+  start_over(watch.renewal);
   watch.begun();
 }
 
@@ -83,31 +73,13 @@ function stop_hearing(watch: Watch): void {
   }
 }
 
-/** Whether somebody on this node has asked for the name, or relies on its absence. */
-function matters(watch: Watch, name: string): boolean {
-  const first = string.byte(name);
-  if (watch.config.preload || watch.loader.with_ports || first === STAR || first === AT) {
-    return true;
-  }
-  const [route] = watch.dicts.routes.get(name);
-  if (route !== undefined) {
-    return true;
-  }
-  const [match] = watch.dicts.matches.get(name);
-  return match !== undefined;
-}
-
 function take_in(watch: Watch, heard: Heard): void {
   for (const key of heard.keys) {
     if (key === WIPED_KEY) {
       watch.wiped = true;
     }
     for (const name of names_of_key(watch.loader.layouts, key)) {
-      // Before anything else: what is being read right now is out of date.
-      bump(watch.dicts.state, name);
-      if (matters(watch, name)) {
-        mark(watch.reloads, name);
-      }
+      note(watch.renewal, name);
     }
   }
   if (heard.keys.length > 0) {
@@ -250,19 +222,6 @@ function try_modes(watch: Watch): void {
   poll(watch, reason !== "" ? reason : "watch=off");
 }
 
-/** Workers have what has changed in their caches, and would keep it there for long. */
-function try_again(watch: Watch): void {
-  let left = MOST_RETRIED;
-  for (const name of watch.failed) {
-    if (left === 0) {
-      return;
-    }
-    left -= 1;
-    watch.failed.delete(name);
-    mark(watch.reloads, name);
-  }
-}
-
 function start_session(watch: Watch, after: number): boolean {
   const [started] = ngx.timer.at(after, session, watch);
   return started !== undefined;
@@ -309,32 +268,20 @@ function tick(watch: Watch, exiting: boolean): boolean {
     }
     if (watch.hears > 0) {
       confirm(watch.dicts.state, watch.hears);
-      try_again(watch);
+      try_again(watch.renewal);
     }
-    note_lag(watch.dicts.state, watch.reloads.lag);
-    watch.reloads.lag = 0;
+    note_lag(watch.dicts.state, take_lag(watch.renewal));
   }
   return true;
 }
 
-/** Reads what has changed. Yields. */
-function reload(watch: Watch, names: string[]): void {
-  for (const { name, loaded, err } of load_many(watch.loader, names, RELOAD_PATIENCE)) {
-    if (loaded === undefined) {
-      watch.failed.add(name);
-      tell(ngx.ERR, "reload_failed", `could not read what has changed, it is tried again: ${err}`);
-    }
-  }
-}
-
 function create(config: Config, dicts: Dicts, loader: Loader): Watch {
-  const watch: Watch = {
+  return {
     config,
     dicts,
     loader,
     lease: create_lease(dicts.state),
-    reloads: create_reloads(MOST_AT_ONCE, (names) => reload(watch, names)),
-    failed: new LuaSet(),
+    renewal: create_renewal(loader),
     begun: () => {},
     prefixes: prefixes_of(loader.layouts, [WIPED_KEY]),
     running: false,
@@ -344,7 +291,6 @@ function create(config: Config, dicts: Dicts, loader: Loader): Watch {
     told: 0,
     wiped: false,
   };
-  return watch;
 }
 
 export { create, new_epoch, tick };

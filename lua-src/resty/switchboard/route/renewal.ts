@@ -1,0 +1,98 @@
+/** A name's keys have changed: what is known of it is out of date from then on, and read again where it matters here. */
+
+import { tell } from "../observe/journal";
+import { load_many, MOST_AT_ONCE } from "./bulk";
+import { bump } from "./fence";
+import { Loader } from "./loader";
+import {
+  create as create_outstanding,
+  note_change,
+  note_read,
+  note_stranger,
+  Outstanding,
+} from "./outstanding";
+import { create as create_reloads, mark, Reloads, try_again as try_names_again } from "./reload";
+
+/** Seconds that a reload may take. */
+const PATIENCE = 2;
+/** Names that are tried again at a time, when they could not be read: Redis may be refusing everything. */
+const MOST_RETRIED = 256;
+const STAR = 42;
+const AT = 64;
+
+export interface Renewal {
+  loader: Loader;
+  reloads: Reloads;
+  outstanding: Outstanding;
+}
+
+/** Reads what has changed. Yields. @returns what could not be read */
+function reload(loader: Loader, names: string[]): LuaSet<string> {
+  const failed = new LuaSet<string>();
+  for (const { name, loaded, err } of load_many(loader, names, PATIENCE)) {
+    if (loaded === undefined) {
+      failed.add(name);
+      tell(ngx.ERR, "reload_failed", `could not read what has changed, it is tried again: ${err}`);
+    }
+  }
+  return failed;
+}
+
+function create(loader: Loader): Renewal {
+  const renewal: Renewal = {
+    loader,
+    reloads: create_reloads(
+      MOST_AT_ONCE,
+      (names) => reload(loader, names),
+      (name) => note_read(renewal.outstanding, name),
+    ),
+    outstanding: create_outstanding(loader.dicts.state),
+  };
+  return renewal;
+}
+
+/** Whether somebody on this node has asked for the name, or relies on its absence. */
+function matters({ config, dicts, with_ports }: Loader, name: string): boolean {
+  const first = string.byte(name);
+  if (config.preload || with_ports || first === STAR || first === AT) {
+    return true;
+  }
+  const [route] = dicts.routes.get(name);
+  if (route !== undefined) {
+    return true;
+  }
+  const [match] = dicts.matches.get(name);
+  return match !== undefined;
+}
+
+/** Call it for each name of a key of which Redis says that it has changed. */
+function note(renewal: Renewal, name: string): void {
+  // Before anything else: what is being read right now is out of date.
+  bump(renewal.loader.dicts.state, name);
+  if (matters(renewal.loader, name)) {
+    note_change(renewal.outstanding, name);
+    mark(renewal.reloads, name);
+  } else {
+    note_stranger(renewal.outstanding, name);
+  }
+}
+
+/** All names are about to be read, whether or not it was heard that they have changed. */
+function start_over(renewal: Renewal): void {
+  renewal.reloads.failed = new LuaSet();
+  renewal.outstanding = create_outstanding(renewal.loader.dicts.state);
+}
+
+/** What could not be read is tried again. Call it now and then, while changes are heard. */
+function try_again(renewal: Renewal): void {
+  try_names_again(renewal.reloads, MOST_RETRIED);
+}
+
+/** The longest that a name has waited for its reload since this was asked last, in seconds. */
+function take_lag({ reloads }: Renewal): number {
+  const { lag } = reloads;
+  reloads.lag = 0;
+  return lag;
+}
+
+export { create, note, start_over, take_lag, try_again };
