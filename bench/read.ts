@@ -18,6 +18,21 @@ export interface Cost {
   over_plain?: Figure;
 }
 
+/** Requests, and what operators ask for beside them. */
+interface Beside {
+  rps: number;
+  alone_p99_us: Figure;
+  readers: Record<
+    string,
+    {
+      p99_us: Figure;
+      p99_ratio: Figure;
+      page_ms: { median: number; p99: number; max: number };
+      pages: number;
+    }
+  >;
+}
+
 export interface Results {
   runs?: Record<string, Run | undefined>;
   rounds?: number;
@@ -37,19 +52,10 @@ export interface Results {
     >;
     message_ratio?: Figure;
   };
-  scrape?: {
+  scrape?: Beside & {
     routes: number;
-    rps: number;
-    alone_p99_us: Figure;
-    readers: Record<
-      string,
-      {
-        p99_us: Figure;
-        p99_ratio: Figure;
-        page_ms: { median: number; p99: number; max: number };
-        pages: number;
-      }
-    >;
+    /** At half of what the worker can do. */
+    half: Beside;
     made_up: {
       hosts: number;
       worker_kb: [number, number, number];

@@ -20,11 +20,16 @@ const MADE_UP = Number(process.env.MADE_UP ?? 1_000_000);
 const ROUTES = 10_000;
 /** Seconds before each measurement. */
 const WARM = 1;
-/**
- * Each route in turn, as fast as the worker can: it has no time to spare for pages. At an even, low pace the p99 of a virtual
- * machine tells how long its cores take to wake up.
- */
-const LOAD: Load = { HOSTS: String(ROUTES) };
+interface Pace {
+  load: Load;
+  /** It leaves the worker time to spare. */
+  paced: boolean;
+}
+
+/** Each route in turn, as fast as the worker can: it has no time to spare for pages. */
+const FULL: Pace = { load: { HOSTS: String(ROUTES) }, paced: false };
+/** 64 clients that wait 16 ms on the average: about half of that. */
+const HALF: Pace = { load: { HOSTS: String(ROUTES), THINK: "16" }, paced: true };
 /** Seconds of a piece of the flood. */
 const WAVE = 5;
 /** Rows that a dashboard has in sight. */
@@ -72,9 +77,9 @@ async function read(stage: Stage, { pages, pause }: Reader): Promise<number[]> {
   return took.map(([, , seconds]) => Number(seconds) * 1000);
 }
 
-async function load(stage: Stage, reader?: Reader): Promise<Beside> {
+async function load(stage: Stage, { load: what, paced }: Pace, reader?: Reader): Promise<Beside> {
   const [sample, pages] = await Promise.all([
-    measure(stage, ROUTER, LOAD, {}, WARM, SECONDS),
+    measure(stage, ROUTER, what, { paced }, WARM, SECONDS),
     reader !== undefined ? read(stage, reader) : [],
   ]);
   return { ...sample, pages };
@@ -95,12 +100,12 @@ interface Found {
 }
 
 /** Each round has everything once, so that what slows the machine for a while slows all. */
-async function readers(stage: Stage): Promise<Found> {
+async function readers(stage: Stage, pace: Pace): Promise<Found> {
   const series = new Series<Beside>();
   const sorts: [string, Reader | undefined][] = [["alone", undefined], ...Object.entries(READERS)];
   for (let round = 1; round <= ROUNDS; round += 1) {
     for (const [name, reader] of sorts) {
-      const sample = await series.add(name, async () => load(stage, reader));
+      const sample = await series.add(name, async () => load(stage, pace, reader));
       if (sample !== undefined) {
         const pages = reader === undefined ? "" : `, pages ${quantile(sample.pages, 0.5).toFixed(1)} ms`;
         console.log(
@@ -190,10 +195,12 @@ await play("scrapes and made-up hosts", async (stage) => {
   await register(stage, ROUTES);
   await startProxies(stage, [ROUTER], HOST);
   await eventually("all routes", async () => {
-    await load(stage);
+    await load(stage, FULL);
     return (await routesOf(stage)) >= ROUTES;
   });
-  const scrape = { routes: ROUTES, ...(await readers(stage)), made_up: await endure(stage) };
+  const full = await readers(stage, FULL);
+  const half = await readers(stage, HALF);
+  const scrape = { routes: ROUTES, ...full, half, made_up: await endure(stage) };
   await stopProxies(stage, [ROUTER]);
   record("scrape", stage.image, { scrape });
   console.log(JSON.stringify(scrape, undefined, 2));

@@ -3,7 +3,7 @@
  * minutes. It ends with the first failure, says what it was and when, and keeps the logs; or it writes its report to
  * soak.md and soak.json.
  *
- * Environment: MINUTES (10), UPDATES and REQUESTS a second (1000, 600), NAMES (20000), LOGS (soak-logs).
+ * Environment: MINUTES (10), UPDATES and REQUESTS a second (1000, 400), NAMES (20000), LOGS (soak-logs).
  */
 
 import { strict as assert } from "node:assert";
@@ -27,7 +27,7 @@ import { openWorld, type Tried, type World } from "./soak/world.ts";
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
 const UPDATES = Number(process.env.UPDATES ?? 1000);
-const REQUESTS = Number(process.env.REQUESTS ?? 600);
+const REQUESTS = Number(process.env.REQUESTS ?? 400);
 const NAMES = Number(process.env.NAMES ?? 20_000);
 const LOGS = process.env.LOGS ?? fileURLToPath(new URL("../soak-logs", import.meta.url));
 
@@ -246,6 +246,12 @@ async function soak(world: World): Promise<Findings | undefined> {
     const compared = await checkNames(world);
     await checkQuiet(world);
     const last = await heaps(world.old);
+    // Where a process has grown: did what lives in its Lua, or what surrounds it?
+    for (const [worker, kilobytes] of warm) {
+      journal.note(
+        `Lua of worker ${worker} after a full collection: ${kilobytes} kB, then ${last.get(worker)} kB`,
+      );
+    }
     findings = {
       minutes: seconds / 60,
       names: NAMES,

@@ -211,19 +211,35 @@ function scrape({ scrape: found }: Results): string | undefined {
   if (found === undefined) {
     return undefined;
   }
-  const rows = Object.entries(found.readers).map(([name, of]) => [
-    READERS[name] ?? name,
-    show(of.p99_us, 0),
-    show(of.p99_ratio, 2),
-    of.page_ms.median.toFixed(0),
-    of.page_ms.max.toFixed(0),
-    thousands(of.pages),
-  ]);
+  const beside = ({ readers }: typeof found.half): string =>
+    table(
+      [
+        "beside the requests",
+        "their p99, us",
+        "over that without",
+        "a page, ms (median)",
+        "longest",
+        "pages",
+      ],
+      Object.entries(readers).map(([name, of]) => [
+        READERS[name] ?? name,
+        show(of.p99_us, 0),
+        show(of.p99_ratio, 2),
+        of.page_ms.median.toFixed(0),
+        of.page_ms.max.toFixed(0),
+        thousands(of.pages),
+      ]),
+    );
   const { hosts, worker_kb, routes_lost, series } = found.made_up;
   const [before, early, late] = worker_kb.map((kb) => (kb / 1024).toFixed(1));
-  return `${thousands(found.routes)} routes, each with requests, ${thousands(found.rps)} requests/s; alone their p99 is ${show(found.alone_p99_us, 0)} us.
+  const { half } = found;
+  return `${thousands(found.routes)} routes, each with requests, ${thousands(found.rps)} requests/s: all that the worker can do. Alone their p99 is ${show(found.alone_p99_us, 0)} us.
 
-${table(["beside the requests", "their p99, us", "over that without", "a page, ms (median)", "longest", "pages"], rows)}
+${beside(found)}
+
+At ${thousands(half.rps)} requests/s alone their p99 is ${show(half.alone_p99_us, 0)} us.
+
+${beside(half)}
 
 ${thousands(hosts)} made-up hosts: the worker's own memory is ${before} MB before, ${early} MB after a fifth of them, ${late} MB after all; routes
 that are lost: ${routes_lost}; series of \`/metrics\` that name one: ${series}.`;

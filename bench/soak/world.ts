@@ -67,7 +67,13 @@ async function startTried(
     http: "keepalive_requests 1000000;",
     folders: more.folders,
     // A name that is read for the first time waits for Redis; the machine may do much else.
-    environment: { SWITCHBOARD_REDIS_URL: redis.url, SWITCHBOARD_LOAD_TIMEOUT: "5s", ...more.environment },
+    environment: {
+      SWITCHBOARD_REDIS_URL: redis.url,
+      SWITCHBOARD_LOAD_TIMEOUT: "5s",
+      // So that it is full, and forgets as it will for ever, long before it is looked whether memory grows.
+      SWITCHBOARD_WORKER_CACHE: "2000",
+      ...more.environment,
+    },
   });
   return { name, router, port, workers };
 }
