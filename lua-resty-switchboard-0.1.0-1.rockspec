@@ -83,6 +83,7 @@ build = {
     ["resty.switchboard.net.listeners"] = "lib/resty/switchboard/net/listeners.lua",
     ["resty.switchboard.net.nameserver"] = "lib/resty/switchboard/net/nameserver.lua",
     ["resty.switchboard.net.system"] = "lib/resty/switchboard/net/system.lua",
+    ["resty.switchboard.observe.breath"] = "lib/resty/switchboard/observe/breath.lua",
     ["resty.switchboard.observe.buffer"] = "lib/resty/switchboard/observe/buffer.lua",
     ["resty.switchboard.observe.counters"] = "lib/resty/switchboard/observe/counters.lua",
     ["resty.switchboard.observe.events"] = "lib/resty/switchboard/observe/events.lua",

@@ -6,6 +6,7 @@
  * everything but the last second of other workers.
  */
 
+import { breathe as breathe_long } from "./breath";
 import { clear, create, pack, Sheet, unpack_into } from "./sheet";
 import { read as read_slip, Slip, write as write_slip } from "./slip";
 import { take_touched } from "./tally";
@@ -62,7 +63,7 @@ let slices = 0;
 function breathe_seldom(): void {
   slices += 1;
   if (slices % SELDOM === 0) {
-    breathe();
+    breathe_long();
   }
 }
 

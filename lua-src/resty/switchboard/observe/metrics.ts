@@ -3,14 +3,13 @@
 import { list_out } from "../health/verdict";
 import { down_since } from "../store/outage";
 import { read_counts, total_in_flight } from "./counters";
+import { breathe } from "./breath";
 import { content_type, create, escape, family, finish, Page, sample, wants_open_metrics } from "./exposition";
 import { SnapshotState } from "../route/snapshot_keeper";
 import { write_section, write_totals } from "./families";
 import { Watched } from "./health";
 import { is_counting } from "./tally";
 
-/** Seconds between two pieces: stock nginx logs a warning at each sleep of none. */
-const BREATH = 0.001;
 const MODES = ["tracking", "notifications", "ttl", "none"];
 
 function gauge(page: Page, name: string, help: string, value: number): void {
@@ -104,7 +103,7 @@ function write_ejections(page: Page, state: NgxSharedDict, by_name: boolean): vo
 /** Between two pieces of a page requests have their turn. */
 function write_and_yield(words: (string | number)[]): void {
   ngx.print(words);
-  ngx.sleep(BREATH);
+  breathe();
 }
 
 /**
