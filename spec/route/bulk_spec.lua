@@ -33,6 +33,16 @@ describe("names that are loaded together", function()
     end
   end
 
+  --- Plain routes, by the form of their names.
+  local function add_plain(form, count)
+    local names = {}
+    for i = 1, count do
+      names[i] = form:format(i)
+      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
+    end
+    return names
+  end
+
   local function text_of(name)
     local stored = dict.read_route(dicts, name)
     return stored and stored.text
@@ -128,11 +138,7 @@ describe("names that are loaded together", function()
   end
 
   it("that are new are written where another load was quicker too, and stand in the list once", function()
-    local names = {}
-    for i = 1, 20 do
-      names[i] = ("new-%d.example"):format(i)
-      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
-    end
+    local names = add_plain("new-%d.example", 20)
     bulk.load_many(loader, { names[1], names[2], names[3] }, 1)
     ask("SADD", "backends:" .. names[1], "10.0.0.2:80")
     assert.same({}, load_plain(loader, names, 1))
@@ -188,11 +194,7 @@ describe("names that are loaded together", function()
   end)
 
   it("are asked for by two commands each where they are plain, in one transaction", function()
-    local names = {}
-    for i = 1, 30 do
-      names[i] = "plain-" .. i .. ".example"
-      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
-    end
+    local names = add_plain("plain-%d.example", 30)
     local before = { calls("exists"), calls("smembers"), calls("hgetall"), calls("exec") }
     for _ = 1, 2 do bulk.load_many(loader, names, 1) end
     assert.same({ 60, 60, 0 }, { calls("exists") - before[1], calls("smembers") - before[2], calls("hgetall") - before[3] })
@@ -283,11 +285,7 @@ describe("names that are loaded together", function()
 
   -- Redis may have lost all of a million names: to ask for each of them alone would take minutes.
   it("are doubted together when they are gone after something may have been missed", function()
-    local names = {}
-    for i = 1, 20 do
-      names[i] = ("lost-%d.example"):format(i)
-      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
-    end
+    local names = add_plain("lost-%d.example", 20)
     bulk.load_many(loader, names, 1)
     for i = 1, 19 do ask("DEL", "backends:" .. names[i]) end
     trust.begin_epoch(dicts.state)
@@ -319,11 +317,7 @@ describe("names that are loaded together", function()
   end)
 
   it("stand in the list of names once, also where another worker has learnt of one meanwhile", function()
-    local names = {}
-    for i = 1, 30 do
-      names[i] = ("app-%02d.some-long-domain.example"):format(i)
-      ask("SADD", "backends:" .. names[i], "10.0.0.1:80")
-    end
+    local names = add_plain("app-%02d.some-long-domain.example", 30)
     local thread = ngx.thread.spawn(bulk.load_many, loader, names, 1)
     local stored = { loaded = ngx.now(), fresh = 10, held = false, epoch = 0, stamp = 0, text = "\1" }
     assert(dict.write_route(dicts, names[30], stored))

@@ -76,6 +76,23 @@ describe("reloads", function()
     for _, breath in ipairs(breaths) do assert.is_true(breath >= 0.0009, breath) end
   end)
 
+  it("are not held up by one that waits for something of its own", function()
+    local read = {}
+    local reloads = reload.create(16, function(names)
+      if names[1] == "slow.example" then ngx.sleep(0.5) end
+      for _, name in ipairs(names) do read[name] = ngx.now() end
+      return {}
+    end, function() end)
+    reload.mark(reloads, "slow.example")
+    ngx.sleep(0.002)
+    ngx.update_time()
+    local marked = ngx.now()
+    reload.mark(reloads, "quick.example")
+    wait_for(function() return read["slow.example"] end)
+    assert.is_true(read["quick.example"] - marked < 0.2, read["quick.example"] - marked)
+    wait_for(function() return reloads.drainers == 0 and not reloads.relief_runs end)
+  end)
+
   it("that failed are not done, and are tried again a few at a time when that is asked for", function()
     local fails, done, tried = true, {}, 0
     local reloads = reload.create(16, function(names)

@@ -15,6 +15,8 @@ const FEW = 64;
 const FEW_AT_ONCE = 5;
 /** Seconds. */
 const BREATH = 0.001;
+/** Seconds that a name waits for others before it: one may be held up by its own, as by a nameserver that is silent. */
+const HELD_UP = 0.02;
 
 interface Due {
   name: string;
@@ -39,6 +41,7 @@ export interface Reloads {
   old: LuaTable<string, number>;
   turned: number;
   drainers: number;
+  relief_runs: boolean;
   /** The longest that a name waited for its reload, in seconds, since this was last set to 0. */
   lag: number;
   /** Those that could not be read since they changed. */
@@ -69,6 +72,7 @@ function create(most: number, run: Reloads["run"], done: Reloads["done"]): Reloa
     old: new LuaTable(),
     turned: 0,
     drainers: 0,
+    relief_runs: false,
     lag: 0,
     failed: new LuaSet(),
     most,
@@ -154,11 +158,38 @@ function drain(premature: boolean, reloads: Reloads): void {
 function add_ready(reloads: Reloads, due: Due): void {
   reloads.ready.set(reloads.first + reloads.count, due);
   reloads.count += 1;
-  if (reloads.drainers < (has_many(reloads) ? MOST_DRAINERS : 1)) {
+  if (reloads.drainers === 0 || has_many(reloads)) {
+    start_drainer(reloads);
+  } else {
+    relieve_later(reloads);
+  }
+}
+
+function start_drainer(reloads: Reloads): void {
+  if (reloads.drainers < MOST_DRAINERS) {
     const [started] = ngx.timer.at(0, drain, reloads);
     if (started !== undefined) {
       reloads.drainers += 1;
     }
+  }
+}
+
+/** Who reads has not come to what waited a moment ago: somebody else does. */
+function relieve(premature: boolean, reloads: Reloads): void {
+  reloads.relief_runs = false;
+  if (premature || reloads.count === 0) {
+    return;
+  }
+  if (ngx.now() - reloads.ready.get(reloads.first).at >= HELD_UP) {
+    start_drainer(reloads);
+  }
+  relieve_later(reloads);
+}
+
+function relieve_later(reloads: Reloads): void {
+  if (!reloads.relief_runs && reloads.drainers < MOST_DRAINERS) {
+    const [started] = ngx.timer.at(HELD_UP, relieve, reloads);
+    reloads.relief_runs = started !== undefined;
   }
 }
 

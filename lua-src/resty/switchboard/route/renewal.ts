@@ -12,13 +12,12 @@ import {
   Outstanding,
 } from "./outstanding";
 import { create as create_reloads, mark, Reloads, try_again as try_names_again } from "./reload";
+import { is_pattern, is_pool } from "./remember";
 
 /** Seconds that a reload may take. */
 const PATIENCE = 2;
 /** Names that are tried again at a time, when they could not be read: Redis may be refusing everything. */
 const MOST_RETRIED = 256;
-const STAR = 42;
-const AT = 64;
 
 export interface Renewal {
   loader: Loader;
@@ -53,8 +52,7 @@ function create(loader: Loader): Renewal {
 
 /** Whether somebody on this node has asked for the name, or relies on its absence. */
 function matters({ config, dicts, with_ports }: Loader, name: string): boolean {
-  const first = string.byte(name);
-  if (config.preload || with_ports || first === STAR || first === AT) {
+  if (config.preload || with_ports || is_pattern(name) || is_pool(name)) {
     return true;
   }
   const [route] = dicts.routes.get(name);

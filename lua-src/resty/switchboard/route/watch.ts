@@ -293,4 +293,4 @@ function create(config: Config, dicts: Dicts, loader: Loader): Watch {
   };
 }
 
-export { create, new_epoch, tick };
+export { create, tick };
