@@ -403,6 +403,8 @@ describe("a route", () => {
     await eventually("two run and one waits", async () =>
       assert.deepEqual(await counted(host), { conns: 2, inFlight: 3, waiting: 1 }),
     );
+    // Counted before they are sent: one that is still on its way would not be answered with the other.
+    await until("the app has both", () => a!.running() === 2);
 
     assertRefused(await stage.router.ask({ host }));
     await stage.router.logged(/inflight.test: overloaded: max_inflight/);
@@ -482,6 +484,7 @@ describe("a route", () => {
       assert.deepEqual([waits.picked, waits.answer], [null, undefined]);
       assert.match(waits.why, /no instance has a place/);
     });
+    await until("each has one", () => apps.every((app) => app.running() === 1));
     apps.forEach((app) => app.answer());
     await until("the last one runs", () => apps.some((app) => app.running() === 1));
     apps.forEach((app) => app.answer());
