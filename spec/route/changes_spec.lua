@@ -29,6 +29,14 @@ describe("the ring of changed names", function()
     assert.is_true(changes.since(state, 1, 2, false).everything)
   end)
 
+  -- 2^31 changes are 24 days at a thousand a second.
+  it("goes on where a slot has no room for the number of its step", function()
+    state:set("generation", 2 ^ 31 - 2)
+    for _, name in ipairs { "a", "b", "c" } do changes.publish(state, name) end
+    local got = changes.since(state, 2 ^ 31 - 2, 2 ^ 31 + 1, true)
+    assert.same({ { "a", "b", "c" }, 2 ^ 31 + 1, false }, { got.names, got.generation, got.everything })
+  end)
+
   it("distrusts everything when the counter itself was lost", function()
     assert.is_true(changes.since(state, 5, 0, true).everything)
   end)

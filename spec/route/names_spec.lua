@@ -34,6 +34,18 @@ describe("the list of names", function()
     end
   end)
 
+  -- A name is found by its bytes and its length before them, which may be those of a letter.
+  it("tells a name from the same bytes within a longer one", function()
+    local short = ("x"):rep(97)
+    local long = "a" .. short .. "b"
+    local page = names.add(shared, long)
+    assert.is_false(names.has(shared, page, short))
+    assert.equal(page, names.add(shared, short))
+    assert.is_true(names.has(shared, page, short))
+    remove(page, short)
+    assert.same({ long }, names.names_on(shared, page))
+  end)
+
   it("has every route once, however often it is written", function()
     for _ = 1, 3 do
       for _, name in ipairs { "a.example", "b.example" } do

@@ -5,7 +5,7 @@ import { at_instance, taken_of } from "../balance/places";
 import { ejection_of } from "../health/verdict";
 import { Live, look_at, read_live } from "../observe/live";
 import { Adopter, can_expire } from "../route/adopt";
-import { Stored } from "../route/dict";
+import { Stored } from "../route/stored";
 import { believes_marks, identity_of, left_out } from "../route/entry";
 import { make_limits } from "../route/limits";
 import { Instance, RouteRecord } from "../schema/record";

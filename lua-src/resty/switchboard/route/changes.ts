@@ -16,8 +16,15 @@ export interface Changes {
   everything: boolean;
 }
 
+/** The steps of the generation that a slot's flags can tell from one another. */
+const STEPS = 2 ** 31;
+const SLOT_KEYS: string[] = [];
+for (const i of $range(0, RING_SIZE - 1)) {
+  SLOT_KEYS.push(`changed:${i}`);
+}
+
 function slot_key(generation: number): string {
-  return `changed:${generation % RING_SIZE}`;
+  return SLOT_KEYS[generation % RING_SIZE]!;
 }
 
 /** The current generation; 0 before the first change. */
@@ -30,7 +37,7 @@ function current(state: NgxSharedDict): number {
 function publish(state: NgxSharedDict, name: string): void {
   const [generation] = state.incr(GENERATION, 1, 0);
   if (generation !== undefined) {
-    state.set(slot_key(generation), `${generation} ${name}`);
+    state.set(slot_key(generation), name, 0, generation % STEPS);
   }
 }
 
@@ -51,14 +58,13 @@ function since(state: NgxSharedDict, seen: number, now: number, patience: boolea
     return { generation: now, names, everything: true };
   }
   for (const generation of $range(seen + 1, now)) {
-    const [slot] = state.get(slot_key(generation));
-    const [step, name] = string.match(tostring(slot ?? ""), "^(%d+) (.*)$");
-    if (step === undefined || tonumber(step) !== generation) {
+    const [name, step] = state.get(slot_key(generation));
+    if (type(name) !== "string" || ((step as number | undefined) ?? 0) !== generation % STEPS) {
       return patience
         ? { generation: generation - 1, names, everything: false }
         : { generation: now, names, everything: true };
     }
-    names.push(name!);
+    names.push(name as string);
   }
   return { generation: now, names, everything: false };
 }

@@ -10,7 +10,6 @@ import { cause_of } from "../store/refusal";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many } from "./bulk";
-import { load_plain } from "./bulk_new";
 import { Loader } from "./loader";
 import { batch_of, begin, finish, Pace, rest } from "./pace";
 import { is_pool } from "./remember";
@@ -36,10 +35,10 @@ function new_tally(): Tally {
 }
 
 /** Reads names together. Yields. */
-function read_batch(loader: Loader, batch: string[], tally: Tally, are_new: boolean): void {
-  const left = are_new ? load_plain(loader, batch, PATIENCE) : batch;
-  tally.known += batch.length - left.length;
-  for (const { name, loaded, err } of load_many(loader, left, PATIENCE, !are_new)) {
+function read_batch(loader: Loader, batch: string[], tally: Tally): void {
+  const outcomes = load_many(loader, batch, PATIENCE);
+  tally.known += batch.length - outcomes.length;
+  for (const { name, loaded, err } of outcomes) {
     if (loaded === undefined && cause_of(err!) === "too_large") {
       // That is its own fault: it hurts itself alone.
       tally.unreadable = `${name}: ${err}`;
@@ -54,9 +53,9 @@ function read_batch(loader: Loader, batch: string[], tally: Tally, are_new: bool
   }
 }
 
-function begin_batch(pace: Pace, batch: string[], tally: Tally, are_new: boolean): void {
+function begin_batch(pace: Pace, batch: string[], tally: Tally): void {
   if (batch.length > 0) {
-    begin(pace, read_batch, pace.loader, batch, tally, are_new);
+    begin(pace, read_batch, pace.loader, batch, tally);
   }
 }
 
@@ -68,7 +67,7 @@ function check_all(pace: Pace, epoch: number): Tally {
   const read = (): boolean => {
     const some = batch;
     batch = [];
-    begin_batch(pace, some, tally, false);
+    begin_batch(pace, some, tally);
     if (!pace.goes_on() || epoch_of(dicts.state) !== epoch) {
       tally.failed = "overtaken";
     }
@@ -83,7 +82,7 @@ function check_all(pace: Pace, epoch: number): Tally {
     return batch.length < batch_of(pace) || read();
   });
   if (tally.failed === undefined) {
-    begin_batch(pace, batch, tally, false);
+    begin_batch(pace, batch, tally);
   }
   finish(pace);
   return tally;
@@ -111,7 +110,7 @@ function read_names(pace: Pace, found: string[], tally: Tally): string[] {
   for (const name of found) {
     batch.push(name);
     if (batch.length >= batch_of(pace)) {
-      begin_batch(pace, batch, tally, true);
+      begin_batch(pace, batch, tally);
       batch = [];
     }
   }
@@ -161,7 +160,7 @@ function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): s
       return "overtaken";
     }
   } while (cursor !== "0" && tally.failed === undefined);
-  begin_batch(pace, found, tally, true);
+  begin_batch(pace, found, tally);
   return undefined;
 }
 

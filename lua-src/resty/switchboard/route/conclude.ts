@@ -11,7 +11,7 @@ import { believes_losses, epoch_of } from "../store/trust";
 import { publish, revise } from "./changes";
 import { decode, encode, encode_lives, has_members } from "./codec";
 import * as dict from "./dict";
-import { Stored } from "./dict";
+import { Stored } from "./stored";
 import { hear_marks } from "./heard_marks";
 import { bump_pattern, match_stamp, own_stamp, route_stamp, stamp } from "./fence";
 import { patterns } from "./host";

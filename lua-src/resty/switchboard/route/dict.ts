@@ -5,27 +5,8 @@
  * of made-up hosts fills and empties that one and evicts no route.
  */
 
-import { LONGEST_FRESH } from "./age";
 import { add, has, removals, remove } from "./names";
-import { put, take } from "./varint";
-
-/** A route as it stands in the shared dict. */
-export interface Stored {
-  /** ngx.now() when the load that wrote it began. */
-  loaded: number;
-  /** Seconds after `loaded` for which it counts as fresh. */
-  fresh: number;
-  /** The last good instances, kept for a moment after Redis said that there are none. */
-  held: boolean;
-  /** The epoch in which the load began; see store/trust. */
-  epoch: number;
-  /** What route/fence said before the load began. */
-  stamp: number;
-  /** The page of the list of all names where its name stands; undefined or 0: in none. */
-  page?: number;
-  /** What it says: route/codec. Equal texts are equal routes. */
-  text: string;
-}
+import { pack, page_in, Stored, unpack } from "./stored";
 
 /** Where the exact name is unknown. */
 export interface Match {
@@ -53,21 +34,8 @@ const STATE = "switchboard_state";
 const NAMES = "switchboard_names";
 const METRICS = "switchboard_metrics";
 
-/** Of what is older than any age at which a route is served unasked. */
-const LONG_AGO = -1e9;
-/** How long a route is fresh: for the usual time, for one of its own, a held one for one of its own, not at all. */
-const USUAL = 0;
-const OWN = 1;
-const HELD = 2;
-const NEVER = 3;
-const AGES = 4;
-/** Times count milliseconds from the beginning of 2020. */
-const BASE = 1577836800000;
-const WORD = 2 ** 32;
 /** What a dict says to who adds what is there. */
 const EXISTS = "exists";
-/** What a route is put together of: one table for all, and one text instead of one for each part more. */
-const PARTS: string[] = ["", "", "", "", "", ""];
 
 function named(name: string): NgxSharedDict {
   const dict = ngx.shared[name];
@@ -93,52 +61,21 @@ function open(): Dicts {
 
 function read_route(dicts: Dicts, name: string): Stored | undefined {
   const [found, flags] = dicts.routes.get(name);
-  if (found === undefined) {
-    return undefined;
-  }
-  const value = found as string;
-  const [first, after_first] = take(value, 1);
-  const [high, after_high] = take(value, after_first);
-  const [epoch, after_epoch] = take(value, after_high);
-  const [stamp, after_stamp] = take(value, after_epoch);
-  const age = first % AGES;
-  let fresh = age === NEVER ? LONG_AGO : LONGEST_FRESH;
-  let from = after_stamp;
-  if (age === OWN || age === HELD) {
-    const [milliseconds, after] = take(value, after_stamp);
-    fresh = milliseconds / 1000;
-    from = after;
-  }
-  const low = (flags as number | undefined) ?? 0;
-  return {
-    loaded: (BASE + high * WORD + (low < 0 ? low + WORD : low)) / 1000,
-    fresh,
-    held: age === HELD,
-    epoch,
-    stamp,
-    page: math.floor(first / AGES),
-    text: string.sub(value, from),
-  };
+  return found !== undefined ? unpack(found as string, (flags as number | undefined) ?? 0) : undefined;
+}
+
+/** The entry of a route as it is, for `page_in` and `text_in` of route/stored; undefined: there is none. */
+function read_entry(dicts: Dicts, name: string): string | undefined {
+  const [found] = dicts.routes.get(name);
+  return found as string | undefined;
 }
 
 /** The page on which a route's name stands; 0: there is no such route, or its name stands on none. */
 function page_of(dicts: Dicts, name: string): number {
-  const [found] = dicts.routes.get(name);
-  return found !== undefined ? math.floor(take(found as string, 1)[0] / AGES) : 0;
+  const entry = read_entry(dicts, name);
+  return entry !== undefined ? page_in(entry) : 0;
 }
 
-/** How long it is fresh, as two bits beside the number of the page. */
-function age_of(stored: Stored): number {
-  if (stored.held) {
-    return HELD;
-  }
-  if (stored.fresh < 0) {
-    return NEVER;
-  }
-  return stored.fresh === LONGEST_FRESH ? USUAL : OWN;
-}
-
-/** What comes before the text is as short as can be. 32 bits of the time stand in the entry's flags, which take no room. */
 function put_route(
   dicts: Dicts,
   name: string,
@@ -147,18 +84,7 @@ function put_route(
   only_new = false,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
   stored.page = page;
-  const age = age_of(stored);
-  const time = math.max(0, math.floor(stored.loaded * 1000 + 0.5) - BASE);
-  const own = age === OWN || age === HELD ? put(math.floor(stored.fresh * 1000 + 0.5)) : "";
-  PARTS[0] = put(page * AGES + age);
-  PARTS[1] = put(math.floor(time / WORD));
-  PARTS[2] = put(stored.epoch);
-  PARTS[3] = put(stored.stamp);
-  PARTS[4] = own;
-  PARTS[5] = stored.text;
-  // The flags are a signed number.
-  const value = table.concat(PARTS);
-  const flags = (time % WORD) | 0;
+  const [value, flags] = pack(stored);
   const [ok, err, forcible] = only_new
     ? dicts.routes.add(name, value, 0, flags)
     : dicts.routes.set(name, value, 0, flags);
@@ -273,8 +199,8 @@ function delete_match(dicts: Dicts, name: string): void {
 export {
   delete_match,
   delete_route,
-  LONG_AGO,
   open,
+  read_entry,
   read_match,
   read_route,
   route_on,

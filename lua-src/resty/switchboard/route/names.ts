@@ -90,13 +90,19 @@ function find(
   used: number,
   name: string,
 ): LuaMultiReturn<[number, number] | [undefined, undefined]> {
+  const entry = put(name.length) + name;
   let at = 1;
-  while (at <= used) {
-    const [size, from] = take(value, at);
-    if (size === name.length && string.sub(value, from, from + size - 1) === name) {
-      return $multi(at, from + size);
+  let [hit] = string.find(value, entry, 1, true);
+  while (hit !== undefined && hit <= used) {
+    while (at < hit) {
+      const [size, from] = take(value, at);
+      at = from + size;
     }
-    at = from + size;
+    if (at === hit) {
+      return $multi(at, at + entry.length);
+    }
+    // It was within a longer name.
+    [hit] = string.find(value, entry, hit + 1, true);
   }
   return $multi(undefined, undefined);
 }

@@ -7,7 +7,7 @@ import { LONGEST_FRESH } from "./age";
 import { publish, revise } from "./changes";
 import { join, split } from "./codec";
 import * as dict from "./dict";
-import { Stored } from "./dict";
+import { Stored } from "./stored";
 import { bump_pattern } from "./fence";
 import { shortens } from "./lives";
 import { Loaded, Loader } from "./loader";
@@ -77,11 +77,56 @@ function save(loader: Loader, name: string, stored: Stored, since?: number): voi
   }
 }
 
+/** A name has a route that was not known until now. */
+function tell_new(loader: Loader, name: string, count: number, under: boolean): void {
+  const { state } = loader.dicts;
+  const was_matched = dict.read_match(loader.dicts, name) !== undefined;
+  if (was_matched) {
+    dict.delete_match(loader.dicts, name);
+  }
+  if (!under && (was_matched || is_complete(state))) {
+    note_event("route_added", name, instances(count));
+  }
+  const leads = has_others(loader, name);
+  if (leads) {
+    bump_pattern(state, name);
+  }
+  if (was_matched || leads || is_pool(name)) {
+    publish(state, name);
+  }
+}
+
+/**
+ * A route that was known was read again.
+ *
+ * @param before its text until now
+ * @param under nothing has changed but marks
+ * @returns whether it is another than before
+ */
+function tell_again(
+  state: NgxSharedDict,
+  name: string,
+  before: string,
+  lives: string,
+  body: string,
+  count: number,
+  under: boolean,
+): boolean {
+  const [old_lives, old_body] = split(before);
+  const differs = old_body !== body;
+  if (differs && !under) {
+    note_event("route_changed", name, instances(count));
+  }
+  if (differs || shortens(old_lives, lives)) {
+    publish(state, name);
+  }
+  return differs;
+}
+
 function remember(loader: Loader, name: string, began: Began, said: Said): Loaded {
   const { state } = loader.dicts;
-  const { body, lives } = said;
-  const old = began.old;
-  const [old_lives, old_body] = split(old?.text ?? "");
+  const { body, lives, count, under } = said;
+  const { old } = began;
   const stored: Stored = {
     loaded: began.now,
     fresh: math.min(LONGEST_FRESH, said.resolve_again),
@@ -95,32 +140,13 @@ function remember(loader: Loader, name: string, began: Began, said: Said): Loade
   if (said.is_checked) {
     enlist(loader.dicts.names, name);
   }
-  if (old === undefined || old_body !== body) {
+  if (old === undefined) {
+    tell_new(loader, name, count, under);
     revise(state);
-  }
-  const was_matched = old === undefined && dict.read_match(loader.dicts, name) !== undefined;
-  if (was_matched) {
-    dict.delete_match(loader.dicts, name);
-  }
-  if (said.under) {
-    // Nothing has changed but marks.
-  } else if (old !== undefined && old_body !== body) {
-    note_event("route_changed", name, instances(said.count));
-  } else if (old === undefined && (was_matched || is_complete(state))) {
-    note_event("route_added", name, instances(said.count));
-  }
-  const leads = has_others(loader, name) || is_pool(name);
-  if (old === undefined && has_others(loader, name)) {
-    bump_pattern(state, name);
-  }
-  if (
-    was_matched ||
-    (old === undefined && leads) ||
-    (old !== undefined && (old_body !== body || shortens(old_lives, lives)))
-  ) {
-    publish(state, name);
+  } else if (tell_again(state, name, old.text, lives, body, count, under)) {
+    revise(state);
   }
   return { stored, pattern: "", missing: false };
 }
 
-export { has_others, instances, is_pattern, is_pool, remember, save };
+export { has_others, is_pattern, is_pool, remember, save, tell_again, tell_new };

@@ -11,7 +11,8 @@ import { down_since } from "../store/outage";
 import { begin_epoch } from "../store/trust";
 import { revision } from "./changes";
 import * as dict from "./dict";
-import { Dicts, Stored } from "./dict";
+import { Dicts } from "./dict";
+import { LONG_AGO, Stored } from "./stored";
 import { gather_as_usual, gather_little } from "./garbage";
 import { checked_epoch } from "./guard";
 import { add_all, count, last_page } from "./names";
@@ -130,7 +131,7 @@ function bring_back(
     return 0;
   }
   some.names.push(name);
-  some.routes.push({ loaded, fresh: dict.LONG_AGO, held: false, epoch: 0, stamp: 0, text });
+  some.routes.push({ loaded, fresh: LONG_AGO, held: false, epoch: 0, stamp: 0, text });
   return some.names.length < TOGETHER ? 0 : write_back(dicts, some);
 }
 

@@ -18,7 +18,8 @@ import { fall_ill, get_well, illness_of } from "../health/illness";
 import { can_expire } from "./adopt";
 import { decode } from "./codec";
 import { mark_alive, mark_dead } from "./dead_marks";
-import { Dicts, read_route, Stored } from "./dict";
+import { Dicts, read_route } from "./dict";
+import { Stored } from "./stored";
 import { last_number, name_at, strike_off, was_seen_lately } from "./roster";
 import { Wish, Wishes, wishes_of } from "./wanted";
 

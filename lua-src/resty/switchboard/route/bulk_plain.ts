@@ -1,0 +1,200 @@
+/**
+ * Loads many names that are likely plain, as almost all are: those that have changed, and all of them at a preload.
+ *
+ * What route/bulk does with a name it does here without a table for each name and step: with a million of them these were
+ * two thirds of the garbage, and the collector took a third of the worker's time.
+ */
+
+import { Layout, Quick } from "../schema/layout";
+import { Kind } from "../schema/record";
+import { Command, Reply, transaction } from "../store/redis";
+import { epoch_of } from "../store/trust";
+import { LONGEST_FRESH } from "./age";
+import { revise } from "./changes";
+import { encode_plain, join, kind_if_plain } from "./codec";
+import * as dict from "./dict";
+import { own_stamp } from "./fence";
+import { pack_lives } from "./lives";
+import { Loader } from "./loader";
+import { add_all, removals } from "./names";
+import { is_pattern, is_pool, save, tell_again, tell_new } from "./remember";
+import { page_in, Stored, text_in } from "./stored";
+
+/** Batches in which no new name is taken for plain, after one in which most were not. */
+const IN_FULL = 16;
+/** Of what is not there. */
+const NOTHING = "";
+
+/** Names that are asked for together; the lists have one order. */
+interface Questions {
+  names: string[];
+  kinds: Kind[];
+  /** What route/fence said before they were asked. */
+  stamps: number[];
+  /** Their entries in the dict; NOTHING: they are new. */
+  entries: string[];
+  commands: Command[];
+  /** How many are new, and were asked for by a guess. */
+  guessed: number;
+}
+
+/** The quick way; undefined: there is none, as with several layouts. */
+function quick_of(layouts: Layout[]): Quick | undefined {
+  return layouts.length === 1 ? layouts[0]!.quick : undefined;
+}
+
+/** The kind of set with which a name is asked for; undefined: it is likely not plain. */
+function kind_to_try(loader: Loader, entry: string): Kind | undefined {
+  if (entry !== NOTHING) {
+    return kind_if_plain(text_in(entry));
+  }
+  return loader.in_full > 0 ? undefined : loader.usual;
+}
+
+/** @param left gets the names that are not asked for here */
+function ask(loader: Loader, quick: Quick, names: string[], left: string[]): Questions {
+  const { dicts } = loader;
+  const asked: Questions = { names: [], kinds: [], stamps: [], entries: [], commands: [], guessed: 0 };
+  for (const name of names) {
+    // Before the entry: what another load has written is then no older than that.
+    const stamp = own_stamp(dicts.state, name);
+    // Other names depend on these.
+    const leads = is_pattern(name) || is_pool(name);
+    const entry = leads ? NOTHING : (dict.read_entry(dicts, name) ?? NOTHING);
+    const kind = leads ? undefined : kind_to_try(loader, entry);
+    if (kind !== undefined && quick.ask(asked.commands, name, kind)) {
+      asked.names.push(name);
+      asked.kinds.push(kind);
+      asked.stamps.push(stamp);
+      asked.entries.push(entry);
+      asked.guessed += entry === NOTHING ? 1 : 0;
+    } else {
+      left.push(name);
+    }
+  }
+  return asked;
+}
+
+/** What the routes of the names are; the lists have their order. */
+interface Answers {
+  /** NOTHING: it is not plain, or has changed since it was asked. */
+  bodies: string[];
+  lives: string[];
+  /** How many instances. */
+  counts: number[];
+  /** How many of those that are new were not plain. */
+  wrong: number;
+}
+
+function decode(loader: Loader, quick: Quick, asked: Questions, replies: Reply[]): Answers {
+  const { state } = loader.dicts;
+  const answers: Answers = { bodies: [], lives: [], counts: [], wrong: 0 };
+  for (const i of $range(0, asked.names.length - 1)) {
+    const kind = asked.kinds[i]!;
+    const plain = quick.decode(kind, replies, i * quick.commands);
+    answers.bodies[i] = NOTHING;
+    answers.lives[i] = "";
+    answers.counts[i] = 0;
+    if (plain === undefined) {
+      answers.wrong += asked.entries[i] === NOTHING ? 1 : 0;
+    } else if (own_stamp(state, asked.names[i]!) === asked.stamps[i]) {
+      answers.bodies[i] = encode_plain(kind, plain.instances);
+      answers.lives[i] = plain.untils !== undefined ? pack_lives(plain.untils) : "";
+      answers.counts[i] = plain.instances.length;
+    }
+  }
+  return answers;
+}
+
+/** Gives those that are new places in the list of names, together. */
+function give_pages(loader: Loader, asked: Questions, answers: Answers): LuaTable<string, number> {
+  const fresh: string[] = [];
+  for (const i of $range(0, asked.names.length - 1)) {
+    if (asked.entries[i] === NOTHING && answers.bodies[i] !== NOTHING) {
+      fresh.push(asked.names[i]!);
+    }
+  }
+  return fresh.length > 0 ? add_all(loader.dicts.names, fresh) : new LuaTable();
+}
+
+/**
+ * Writes the routes.
+ *
+ * @param stored gets what it says from each
+ * @param left gets the names of those that have none, or have changed meanwhile
+ */
+function write(loader: Loader, asked: Questions, answers: Answers, stored: Stored, left: string[]): void {
+  const { state, names } = loader.dicts;
+  const before = removals(names);
+  const pages = give_pages(loader, asked, answers);
+  let differs = false;
+  for (const i of $range(0, asked.names.length - 1)) {
+    const name = asked.names[i]!;
+    const entry = asked.entries[i]!;
+    const body = answers.bodies[i]!;
+    const lives = answers.lives[i]!;
+    if (body === NOTHING) {
+      left.push(name);
+    } else {
+      const is_new = entry === NOTHING;
+      stored.stamp = asked.stamps[i]!;
+      stored.page = is_new ? pages.get(name) : page_in(entry);
+      stored.text = join(lives, body);
+      save(loader, name, stored, is_new ? before : undefined);
+      if (own_stamp(state, name) !== stored.stamp) {
+        // See `has_changed` of route/conclude.
+        left.push(name);
+      }
+      if (is_new) {
+        tell_new(loader, name, answers.counts[i]!, false);
+        differs = true;
+      } else if (tell_again(state, name, text_in(entry), lives, body, answers.counts[i]!, false)) {
+        differs = true;
+      }
+    }
+  }
+  if (differs) {
+    revise(state);
+  }
+}
+
+/** Where most of what is new is not plain it is not tried for a while. */
+function learn(loader: Loader, guessed: number, wrong: number): void {
+  if (wrong * 2 > guessed) {
+    loader.in_full = IN_FULL;
+  } else if (loader.in_full > 0) {
+    loader.in_full -= 1;
+  }
+}
+
+/**
+ * Loads those of some names that are plain. Yields.
+ *
+ * @param patience seconds for the round trip
+ * @returns the names that are left
+ */
+function load_plain(loader: Loader, names: string[], patience: number): string[] {
+  const quick = quick_of(loader.layouts);
+  if (quick === undefined) {
+    return names;
+  }
+  const left: string[] = [];
+  const now = ngx.now();
+  const epoch = epoch_of(loader.dicts.state);
+  const asked = ask(loader, quick, names, left);
+  if (asked.names.length === 0) {
+    learn(loader, 0, 0);
+    return names;
+  }
+  const [replies] = transaction(loader.config, asked.commands, patience);
+  if (replies === undefined || epoch_of(loader.dicts.state) !== epoch) {
+    return names;
+  }
+  const answers = decode(loader, quick, asked, replies);
+  const stored = { loaded: now, fresh: LONGEST_FRESH, held: false, epoch, stamp: 0, page: 0, text: "" };
+  write(loader, asked, answers, stored, left);
+  learn(loader, asked.guessed, answers.wrong);
+  return left;
+}
+
+export { load_plain };
