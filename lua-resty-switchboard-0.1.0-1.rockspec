@@ -183,6 +183,7 @@ build = {
     ["resty.switchboard.route.stored"] = "lib/resty/switchboard/route/stored.lua",
     ["resty.switchboard.route.survey"] = "lib/resty/switchboard/route/survey.lua",
     ["resty.switchboard.route.targets"] = "lib/resty/switchboard/route/targets.lua",
+    ["resty.switchboard.route.turn"] = "lib/resty/switchboard/route/turn.lua",
     ["resty.switchboard.route.varint"] = "lib/resty/switchboard/route/varint.lua",
     ["resty.switchboard.route.walk"] = "lib/resty/switchboard/route/walk.lua",
     ["resty.switchboard.route.wanted"] = "lib/resty/switchboard/route/wanted.lua",

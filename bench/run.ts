@@ -24,6 +24,7 @@ const PARTS: Part[] = [
   { name: "latency", says: "how long requests take at the same load", quick: true },
   { name: "websockets", says: "held WebSockets", quick: true },
   { name: "watch", says: "how soon a change is served", quick: false },
+  { name: "churn", says: "what changes do to requests", quick: false },
   { name: "scrape", says: "what scrapes do to requests, and what made-up hosts leave", quick: false },
   { name: "balance", says: "picks, and how evenly they spread", quick: false },
   { name: "workers", says: "what many workers cost each other", quick: false },

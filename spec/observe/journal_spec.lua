@@ -49,6 +49,16 @@ describe("the journal", function()
   end)
   after_each(function() ngx.log, ngx.now = log, clock end)
 
+  it("makes foreign bytes fit for a line, and leaves others alone", function()
+    for byte = 0, 255 do
+      local char = string.char(byte)
+      local expected = (byte < 32 or byte == 127 or char == '"' or char == "\\") and "?" or char
+      assert.equal("a" .. expected .. "z", journal.printable("a" .. char .. "z"), byte)
+    end
+    assert.equal(("x"):rep(120) .. "…", journal.printable(("x"):rep(121)))
+    assert.equal("a?" .. ("x"):rep(118) .. "…", journal.printable("a\n" .. ("x"):rep(200)))
+  end)
+
   it("writes key=value, the message last, in one line whatever stands in it", function()
     journal.tell(ngx.ERR, 'no_instances a"\n.example', "a: no\r\ninstances")
     journal.tell(ngx.ERR, "redis_down", "down")

@@ -69,9 +69,9 @@ describe("reloads", function()
       running = running - 1
       return {}
     end, function() end)
-    for i = 1, 20 do reload.mark(reloads, ("r%d.example"):format(i)) end
+    for i = 1, 30 do reload.mark(reloads, ("r%d.example"):format(i)) end
     wait_for(function() return reloads.count + reloads.drainers == 0 end)
-    assert.same({ 5, 5, 5, 5 }, sizes)
+    assert.same({ 16, 14 }, sizes)
     assert.equal(1, most)
     for _, breath in ipairs(breaths) do assert.is_true(breath >= 0.0009, breath) end
   end)

@@ -20,8 +20,27 @@ interface Told {
 let told = new LuaTable<string, Told>();
 let remembered = 0;
 
+const SPACE = 32;
+const QUOTE = 34;
+const BACKSLASH = 92;
+const DELETE = 127;
+
+/** Whether it is fit already, as names are. Unlike a search for a pattern this is compiled. */
+function is_printable(value: string): boolean {
+  for (const i of $range(1, value.length)) {
+    const byte = string.byte(value, i);
+    if (byte < SPACE || byte === QUOTE || byte === BACKSLASH || byte === DELETE) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /** Foreign bytes made fit for a log line: no control bytes, no quotes, bounded. */
 function printable(value: string): string {
+  if (value.length <= LONGEST_SHOWN && is_printable(value)) {
+    return value;
+  }
   const short = value.length > LONGEST_SHOWN ? `${string.sub(value, 1, LONGEST_SHOWN)}…` : value;
   const [clean] = string.gsub(short, '[%c"\\]', "?");
   return clean;

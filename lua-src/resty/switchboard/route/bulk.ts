@@ -127,8 +127,8 @@ function read_together(loader: Loader, batch: Batch): void {
 }
 
 /** @returns the names that are left */
-function load_quickly(loader: Loader, names: string[], patience: number): string[] {
-  const [ok, left] = pcall(load_plain, loader, names, patience);
+function load_quickly(loader: Loader, names: string[], patience: number, piece: number): string[] {
+  const [ok, left] = pcall(load_plain, loader, names, patience, piece);
   if (!ok) {
     tell(ngx.ERR, "bug bulk", `names could not be read the quick way: ${tostring(left)}`);
     return names;
@@ -140,11 +140,12 @@ function load_quickly(loader: Loader, names: string[], patience: number): string
  * Loads some names. Yields, and does not raise.
  *
  * @param patience seconds for each round trip, and for each name that is read by itself
+ * @param piece names that are read the quick way between two turns of others
  * @returns what became of those that were not read the quick way: these are there
  */
-function load_many(loader: Loader, names: string[], patience: number): Outcome[] {
+function load_many(loader: Loader, names: string[], patience: number, piece: number): Outcome[] {
   const found: Outcome[] = [];
-  const left = load_quickly(loader, names, patience);
+  const left = load_quickly(loader, names, patience, piece);
   if (left.length === 0) {
     return found;
   }

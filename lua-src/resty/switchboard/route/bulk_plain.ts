@@ -19,6 +19,7 @@ import { Loader } from "./loader";
 import { add_all, removals } from "./names";
 import { is_pattern, is_pool, save, tell_again, tell_new } from "./remember";
 import { page_in, Stored, text_in } from "./stored";
+import { give_way } from "./turn";
 
 /** Batches in which no new name is taken for plain, after one in which most were not. */
 const IN_FULL = 16;
@@ -86,10 +87,18 @@ interface Answers {
   wrong: number;
 }
 
-function decode(loader: Loader, quick: Quick, asked: Questions, replies: Reply[]): Answers {
+/** Of the places `from` to `to`. */
+function decode(
+  loader: Loader,
+  quick: Quick,
+  asked: Questions,
+  replies: Reply[],
+  answers: Answers,
+  from: number,
+  to: number,
+): void {
   const { state } = loader.dicts;
-  const answers: Answers = { bodies: [], lives: [], counts: [], wrong: 0 };
-  for (const i of $range(0, asked.names.length - 1)) {
+  for (const i of $range(from, to)) {
     const kind = asked.kinds[i]!;
     const plain = quick.decode(kind, replies, i * quick.commands);
     answers.bodies[i] = NOTHING;
@@ -103,13 +112,18 @@ function decode(loader: Loader, quick: Quick, asked: Questions, replies: Reply[]
       answers.counts[i] = plain.instances.length;
     }
   }
-  return answers;
 }
 
 /** Gives those that are new places in the list of names, together. */
-function give_pages(loader: Loader, asked: Questions, answers: Answers): LuaTable<string, number> {
+function give_pages(
+  loader: Loader,
+  asked: Questions,
+  answers: Answers,
+  from: number,
+  to: number,
+): LuaTable<string, number> {
   const fresh: string[] = [];
-  for (const i of $range(0, asked.names.length - 1)) {
+  for (const i of $range(from, to)) {
     if (asked.entries[i] === NOTHING && answers.bodies[i] !== NOTHING) {
       fresh.push(asked.names[i]!);
     }
@@ -118,17 +132,25 @@ function give_pages(loader: Loader, asked: Questions, answers: Answers): LuaTabl
 }
 
 /**
- * Writes the routes.
+ * Writes the routes of the places `from` to `to`.
  *
  * @param stored gets what it says from each
  * @param left gets the names of those that have none, or have changed meanwhile
  */
-function write(loader: Loader, asked: Questions, answers: Answers, stored: Stored, left: string[]): void {
+function write(
+  loader: Loader,
+  asked: Questions,
+  answers: Answers,
+  stored: Stored,
+  left: string[],
+  from: number,
+  to: number,
+): void {
   const { state, names } = loader.dicts;
   const before = removals(names);
-  const pages = give_pages(loader, asked, answers);
+  const pages = give_pages(loader, asked, answers, from, to);
   let differs = false;
-  for (const i of $range(0, asked.names.length - 1)) {
+  for (const i of $range(from, to)) {
     const name = asked.names[i]!;
     const entry = asked.entries[i]!;
     const body = answers.bodies[i]!;
@@ -168,12 +190,46 @@ function learn(loader: Loader, guessed: number, wrong: number): void {
 }
 
 /**
+ * Takes what was answered, piece by piece. Yields.
+ *
+ * @param stored says in which epoch it was asked: in another one what is left is worth nothing
+ */
+function take_in(
+  loader: Loader,
+  quick: Quick,
+  asked: Questions,
+  replies: Reply[],
+  stored: Stored,
+  left: string[],
+  piece: number,
+): void {
+  const { state } = loader.dicts;
+  const answers: Answers = { bodies: [], lives: [], counts: [], wrong: 0 };
+  const last = asked.names.length - 1;
+  let from = 0;
+  while (from <= last && epoch_of(state) === stored.epoch) {
+    const to = math.min(from + piece - 1, last);
+    decode(loader, quick, asked, replies, answers, from, to);
+    write(loader, asked, answers, stored, left, from, to);
+    from = to + 1;
+    if (from <= last) {
+      give_way();
+    }
+  }
+  for (const i of $range(from, last)) {
+    left.push(asked.names[i]!);
+  }
+  learn(loader, asked.guessed, answers.wrong);
+}
+
+/**
  * Loads those of some names that are plain. Yields.
  *
  * @param patience seconds for the round trip
+ * @param piece names that are taken between two turns of others
  * @returns the names that are left
  */
-function load_plain(loader: Loader, names: string[], patience: number): string[] {
+function load_plain(loader: Loader, names: string[], patience: number, piece: number): string[] {
   const quick = quick_of(loader.layouts);
   if (quick === undefined) {
     return names;
@@ -187,13 +243,11 @@ function load_plain(loader: Loader, names: string[], patience: number): string[]
     return names;
   }
   const [replies] = transaction(loader.config, asked.commands, patience);
-  if (replies === undefined || epoch_of(loader.dicts.state) !== epoch) {
+  if (replies === undefined) {
     return names;
   }
-  const answers = decode(loader, quick, asked, replies);
   const stored = { loaded: now, fresh: LONGEST_FRESH, held: false, epoch, stamp: 0, page: 0, text: "" };
-  write(loader, asked, answers, stored, left);
-  learn(loader, asked.guessed, answers.wrong);
+  take_in(loader, quick, asked, replies, stored, left, piece);
   return left;
 }
 

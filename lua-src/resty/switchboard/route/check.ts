@@ -11,7 +11,7 @@ import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
 import { load_many } from "./bulk";
 import { Loader } from "./loader";
-import { batch_of, begin, finish, Pace, rest } from "./pace";
+import { batch_of, begin, finish, Pace, piece_of, rest } from "./pace";
 import { is_pool } from "./remember";
 import { walk } from "./walk";
 
@@ -35,8 +35,8 @@ function new_tally(): Tally {
 }
 
 /** Reads names together. Yields. */
-function read_batch(loader: Loader, batch: string[], tally: Tally): void {
-  const outcomes = load_many(loader, batch, PATIENCE);
+function read_batch(loader: Loader, batch: string[], piece: number, tally: Tally): void {
+  const outcomes = load_many(loader, batch, PATIENCE, piece);
   tally.known += batch.length - outcomes.length;
   for (const { name, loaded, err } of outcomes) {
     if (loaded === undefined && cause_of(err!) === "too_large") {
@@ -55,7 +55,7 @@ function read_batch(loader: Loader, batch: string[], tally: Tally): void {
 
 function begin_batch(pace: Pace, batch: string[], tally: Tally): void {
   if (batch.length > 0) {
-    begin(pace, read_batch, pace.loader, batch, tally);
+    begin(pace, read_batch, pace.loader, batch, piece_of(pace), tally);
   }
 }
 

@@ -7,9 +7,9 @@
  * that, as before the code is compiled, makes smaller batches.
  */
 
-import { new as new_semaphore, Semaphore } from "ngx.semaphore";
 import { gather_as_usual, gather_little } from "./garbage";
 import { Loader } from "./loader";
+import { give_way } from "./turn";
 
 /** Names in one round trip. */
 const SMALLEST = 8;
@@ -26,8 +26,8 @@ const SLICE = 0.001;
 const LONG = 0.002;
 /** Seconds without a request after which none is expected soon. In less there is often none between two that are served. */
 const QUIET = 0.1;
-/** Seconds to wait for a turn at most. */
-const PATIENCE = 1;
+/** Names that are written between two turns of others while there are requests. */
+const BUSY_PIECE = 8;
 
 export interface Pace {
   loader: Loader;
@@ -43,7 +43,6 @@ export interface Pace {
   batch: number;
   /** CPU time at which others had their turn. */
   since: number;
-  turn: Semaphore;
   /** Batches on their way, the oldest first. */
   running: NgxThread[];
 }
@@ -58,7 +57,6 @@ function create(loader: Loader, goes_on: (this: void) => boolean, served: (this:
     busy_at: 0,
     batch: SMALLEST,
     since: os.clock(),
-    turn: new_semaphore(0)[0]!,
     running: [],
   };
 }
@@ -66,6 +64,11 @@ function create(loader: Loader, goes_on: (this: void) => boolean, served: (this:
 /** How many names the next batch should have. */
 function batch_of(pace: Pace): number {
   return pace.busy ? math.min(BUSY_BATCH, pace.batch) : pace.batch;
+}
+
+/** How many of them are to be written between two turns of others. */
+function piece_of(pace: Pace): number {
+  return pace.busy ? BUSY_PIECE : IDLE_BATCH;
 }
 
 function wait_until(pace: Pace, most: number): void {
@@ -76,20 +79,6 @@ function wait_until(pace: Pace, most: number): void {
       // Else all its names would pass for read.
       error(tostring(err), 0);
     }
-  }
-}
-
-function post(_: boolean, turn: Semaphore): void {
-  turn.post(1);
-}
-
-/** Whoever waits for this worker has a turn. Yields, for no longer than that takes: a sleep is a millisecond or more. */
-function give_way(turn: Semaphore): void {
-  const [started] = ngx.timer.at(0, post, turn);
-  if (started !== undefined) {
-    turn.wait(PATIENCE);
-  } else {
-    ngx.sleep(BREATH);
   }
 }
 
@@ -116,7 +105,7 @@ function take_note(pace: Pace, spent: number): void {
 function rest(pace: Pace): void {
   const spent = os.clock() - pace.since;
   if (spent >= SLICE || pace.busy) {
-    give_way(pace.turn);
+    give_way();
     take_note(pace, spent);
   }
 }
@@ -145,4 +134,4 @@ function finish(pace: Pace): void {
   wait_until(pace, 0);
 }
 
-export { batch_of, begin, create, finish, rest };
+export { batch_of, begin, create, finish, piece_of, rest };

@@ -12,7 +12,7 @@ const MOST_DRAINERS = 4;
  * up for some milliseconds, fifty times a second.
  */
 const FEW = 64;
-const FEW_AT_ONCE = 5;
+const FEW_AT_ONCE = 16;
 /** Seconds. */
 const BREATH = 0.001;
 /** Seconds that a name waits for others before it: one may be held up by its own, as by a nameserver that is silent. */

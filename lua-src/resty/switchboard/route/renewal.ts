@@ -14,6 +14,8 @@ import {
 import { create as create_reloads, mark, Reloads, try_again as try_names_again } from "./reload";
 import { is_pattern, is_pool } from "./remember";
 
+/** Names that are written between two turns of others: they come together, and each takes 30 us where nothing else like it runs. */
+const PIECE = 5;
 /** Seconds that a reload may take. */
 const PATIENCE = 2;
 /** Names that are tried again at a time, when they could not be read: Redis may be refusing everything. */
@@ -28,7 +30,7 @@ export interface Renewal {
 /** Reads what has changed. Yields. @returns what could not be read */
 function reload(loader: Loader, names: string[]): LuaSet<string> {
   const failed = new LuaSet<string>();
-  for (const { name, loaded, err } of load_many(loader, names, PATIENCE)) {
+  for (const { name, loaded, err } of load_many(loader, names, PATIENCE, PIECE)) {
     if (loaded === undefined) {
       failed.add(name);
       tell(ngx.ERR, "reload_failed", `could not read what has changed, it is tried again: ${err}`);
