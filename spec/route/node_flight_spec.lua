@@ -48,7 +48,8 @@ describe("one run for a key on a node", function()
     state:add("load:a.example", began, 2)
     ngx.timer.at(0.02, function() state:delete("load:a.example") end)
     assert.equal(theirs, node_flight.once_per_node(state, "a.example", 1, never, leavings(theirs, began)))
-    assert.is_true(ngx.now() - began >= 0.02)
+    -- A timer may be early by a millisecond.
+    assert.is_true(ngx.now() - began >= 0.018)
   end)
 
   it("is not waited for longer than the caller's patience", function()
