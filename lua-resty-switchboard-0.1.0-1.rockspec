@@ -60,6 +60,7 @@ build = {
     ["resty.switchboard.balance.ruler"] = "lib/resty/switchboard/balance/ruler.lua",
     ["resty.switchboard.balance.slow_start"] = "lib/resty/switchboard/balance/slow_start.lua",
     ["resty.switchboard.balance.sticky"] = "lib/resty/switchboard/balance/sticky.lua",
+    ["resty.switchboard.captured"] = "lib/resty/switchboard/captured.lua",
     ["resty.switchboard.config"] = "lib/resty/switchboard/config.lua",
     ["resty.switchboard.config.admin"] = "lib/resty/switchboard/config/admin.lua",
     ["resty.switchboard.config.balance"] = "lib/resty/switchboard/config/balance.lua",

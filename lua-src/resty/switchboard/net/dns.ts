@@ -4,6 +4,7 @@
  * nginx's own `resolver` cannot be reached from Lua, and cosockets resolve nothing without one.
  */
 
+import { find_captured } from "../captured";
 import * as semaphores from "ngx.semaphore";
 import { Semaphore } from "ngx.semaphore";
 import * as lrucache from "resty.lrucache";
@@ -28,6 +29,7 @@ const MOST_NAMES = 10000;
 const MOST_AT_ONCE = 16;
 const LONGEST_NAME = 253;
 const LONGEST_LABEL = 63;
+const A_LABEL = "([^.]*)%.";
 
 /** What is known of a name. */
 interface Known {
@@ -57,10 +59,13 @@ function is_host_name(name: string): boolean {
   if (full === undefined || full.length > LONGEST_NAME || string.find(full, "^[%w_.-]+$")[0] === undefined) {
     return false;
   }
-  for (const [label] of string.gmatch(`${full}.`, "([^.]*)%.")) {
+  const labels = `${full}.`;
+  let [, end, label] = find_captured(labels, A_LABEL);
+  while (end !== undefined) {
     if (label === "" || label!.length > LONGEST_LABEL) {
       return false;
     }
+    [, end, label] = find_captured(labels, A_LABEL, end + 1);
   }
   return true;
 }

@@ -5,6 +5,7 @@
  * dict; once a second each worker says how these do there. What nobody looks at costs a worker one question a second.
  */
 
+import { find_captured } from "../captured";
 import { known_state } from "../balance/instances";
 import { keep, kept } from "./places";
 
@@ -35,6 +36,7 @@ const SMOOTH = 4;
 
 const LISTS = "live:list";
 const ANY = "live:any";
+const AN_IDENTITY = "([^\n]+)";
 const LINE = "([^\n ]+) (%d+) (%S+)";
 
 let samples: LuaTable<string, Sample> | undefined = undefined;
@@ -73,7 +75,8 @@ function tell_live(dict: NgxSharedDict, now: number): boolean {
   const seen = new LuaTable<string, Sample>();
   const lines: string[] = [];
   for (const list of kept(dict, LISTS, MOST_LISTS)) {
-    for (const [identity] of string.gmatch(list, "[^\n]+")) {
+    let [, end, identity] = find_captured(list, AN_IDENTITY);
+    while (end !== undefined) {
       if (!seen.has(identity!)) {
         const latest = sample(identity!, before.get(identity!) as Sample | undefined, now);
         const running = known_state(identity!)?.in_flight ?? 0;
@@ -81,6 +84,7 @@ function tell_live(dict: NgxSharedDict, now: number): boolean {
         seen.set(identity!, latest);
         lines.push(`${identity} ${running} ${rate}`);
       }
+      [, end, identity] = find_captured(list, AN_IDENTITY, end + 1);
     }
   }
   samples = seen;
@@ -93,7 +97,9 @@ function read_live(dict: NgxSharedDict): LuaTable<string, Live> {
   const found = new LuaTable<string, Live>();
   for (const worker of $range(0, ngx.worker.count() - 1)) {
     const [said] = dict.get(`live:of:${worker}`);
-    for (const [identity, running, rate] of string.gmatch((said as string | undefined) ?? "", LINE)) {
+    const text = (said as string | undefined) ?? "";
+    let [, end, identity, running, rate] = find_captured(text, LINE);
+    while (end !== undefined) {
       let live = found.get(identity!) as Live | undefined;
       if (live === undefined) {
         live = { running: 0, rate: undefined };
@@ -102,6 +108,7 @@ function read_live(dict: NgxSharedDict): LuaTable<string, Live> {
       live.running += tonumber(running)!;
       const of_worker = tonumber(rate);
       live.rate = of_worker !== undefined ? (live.rate ?? 0) + of_worker : live.rate;
+      [, end, identity, running, rate] = find_captured(text, LINE, end + 1);
     }
   }
   return found;

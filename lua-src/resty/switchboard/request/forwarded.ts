@@ -5,11 +5,14 @@
  * place; from anybody else it could be made up.
  */
 
+import { find_captured } from "../captured";
 import { Config } from "../config";
 import { contains, parse_ip } from "../net/address";
 import { Ask } from "./ask";
 import { Request } from "./nginx";
 import { make_id, signature_of, tell, tell_with, told_id } from "./told";
+
+const A_SIGNATURE = "([^,]+)";
 
 /** The last address in X-Forwarded-For that is not a trusted proxy's; the first one when all are. */
 function client_of(config: Config, forwarded_for: string): string | undefined {
@@ -133,11 +136,13 @@ function tell_app(
  * @param node how this router signs: `$hostname:$server_port`
  */
 function has_passed(via: string, node: string): boolean {
-  for (const [signature] of string.gmatch(via, "[^,]+")) {
+  let [, end, signature] = find_captured(via, A_SIGNATURE);
+  while (end !== undefined) {
     const [by] = string.match(signature!, "^%s*%S+%s+(%S+)");
     if (by === node) {
       return true;
     }
+    [, end, signature] = find_captured(via, A_SIGNATURE, end + 1);
   }
   return false;
 }

@@ -1,5 +1,6 @@
 /** Until when each instance of a heart-beating route counts, in the order of its instances, as a text. */
 
+import { find_captured } from "../captured";
 import { put, take } from "./varint";
 
 /** Unix seconds; false: for ever. */
@@ -10,6 +11,7 @@ const WHOLE = 1;
 /** Whole seconds below it. */
 const MOST = 2 ** 40;
 const NO_END = "-";
+const A_WORD = "(%S+)";
 
 function are_whole(lives: Life[]): boolean {
   for (const life of lives) {
@@ -43,8 +45,10 @@ function pack_lives(lives: Life[]): string {
 function unpack_lives(text: string): Life[] {
   const lives: Life[] = [];
   if (string.byte(text) !== WHOLE) {
-    for (const [word] of string.gmatch(text, "%S+")) {
+    let [, end, word] = find_captured(text, A_WORD);
+    while (end !== undefined) {
       lives.push(tonumber(word) ?? false);
+      [, end, word] = find_captured(text, A_WORD, end + 1);
     }
     return lives;
   }

@@ -6,6 +6,7 @@
  */
 
 import { absent } from "../absent";
+import { find_captured } from "../captured";
 import { create as create_recent, get, Recent, set } from "./recent";
 
 /** A segment of a prefix; the root stands for `/`. */
@@ -27,6 +28,7 @@ export interface Paths {
 /** Paths whose match is remembered, per host; longer ones (bytes) are matched each time. */
 const MOST_MATCHED = 256;
 const LONGEST_MATCHED = 256;
+const A_SEGMENT = "([^/]+)";
 
 function child_of(node: PathNode, segment: string): PathNode {
   let children = node.children;
@@ -61,8 +63,10 @@ function create(host: string, prefixes: string[]): Paths {
   const root: PathNode = { children: absent, name: absent, shorter: absent };
   for (const prefix of prefixes) {
     let node = root;
-    for (const [segment] of string.gmatch(prefix, "[^/]+")) {
+    let [, end, segment] = find_captured(prefix, A_SEGMENT);
+    while (end !== undefined) {
       node = child_of(node, segment!);
+      [, end, segment] = find_captured(prefix, A_SEGMENT, end + 1);
     }
     node.name = host + prefix;
   }

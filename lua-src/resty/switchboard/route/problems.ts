@@ -5,12 +5,14 @@
  * as the route has the time of the load that found it: the next load has found its own, or none.
  */
 
+import { find_captured } from "../captured";
 import { Problem } from "../schema/record";
 import { Dicts } from "./dict";
 
 /** Of one route. */
 const MOST_KEPT = 20;
 const LONGEST_KEPT = 300;
+const A_PROBLEM = "(%S*) (%S*) ([^\n]*)";
 
 function key_of(name: string): string {
   // No name has a blank.
@@ -47,12 +49,14 @@ function problems_of(dicts: Dicts, name: string, loaded: number): LuaMultiReturn
   if (at !== string.format("%.3f", loaded)) {
     return $multi(0, found);
   }
-  for (const [key, value, reason] of string.gmatch(rest!, "(%S*) (%S*) ([^\n]*)")) {
+  let [, end, key, value, reason] = find_captured(rest!, A_PROBLEM);
+  while (end !== undefined) {
     found.push({
       key: ngx.unescape_uri(key!),
       value: ngx.unescape_uri(value!),
       reason: ngx.unescape_uri(reason!),
     });
+    [, end, key, value, reason] = find_captured(rest!, A_PROBLEM, end + 1);
   }
   return $multi(tonumber(count)!, found);
 }

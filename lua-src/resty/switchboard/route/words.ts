@@ -1,11 +1,18 @@
 /** What a route says in words, in the shared dict: its options, and instances that are more than an address. */
 
+import { find_captured } from "../captured";
 import { SchemaName } from "../schema/layout";
 import { address_of, Instance, RouteRecord } from "../schema/record";
 
 function number_text(value: number): string {
   return string.format("%.14g", value);
 }
+
+// Looked for one after the other: each `gmatch` is a function of its own, which LuaJIT compiles the loop for.
+const A_TEXT = "([^=&]+)=([^&]*)";
+const AN_OPTION = " (%a)(%S+)";
+const AN_ADDRESS = "([^,]+)";
+const AN_ATTRIBUTE = " (%l)(%S*)";
 
 /** Texts of any kind by name: no blank and no line may be left in them. In order, as equal routes are equal texts. */
 function encode_texts(texts: Record<string, string>): string {
@@ -19,8 +26,10 @@ function encode_texts(texts: Record<string, string>): string {
 
 function decode_texts(text: string): Record<string, string> {
   const texts: Record<string, string> = {};
-  for (const [name, value] of string.gmatch(text, "([^=&]+)=([^&]*)")) {
+  let [, end, name, value] = find_captured(text, A_TEXT);
+  while (end !== undefined) {
     texts[ngx.unescape_uri(name!)] = ngx.unescape_uri(value!);
+    [, end, name, value] = find_captured(text, A_TEXT, end + 1);
   }
   return texts;
 }
@@ -68,7 +77,8 @@ function encode_instance(instance: Instance): string {
 /** Sets what `encode_options` wrote. */
 function decode_options(text: string, record: RouteRecord): void {
   const o = record.options;
-  for (const [mark, value] of string.gmatch(text, " (%a)(%S+)")) {
+  let [, end, mark, value] = find_captured(text, AN_OPTION);
+  while (end !== undefined) {
     if (mark === "p") {
       o.pool = value;
     } else if (mark === "c") {
@@ -110,13 +120,16 @@ function decode_options(text: string, record: RouteRecord): void {
     } else if (mark === "N") {
       record.schema = value as SchemaName;
     }
+    [, end, mark, value] = find_captured(text, AN_OPTION, end + 1);
   }
 }
 
 function decode_addresses(text: string): string[] {
   const addresses: string[] = [];
-  for (const [address] of string.gmatch(text, "[^,]+")) {
+  let [, end, address] = find_captured(text, AN_ADDRESS);
+  while (end !== undefined) {
     addresses.push(address!);
+    [, end, address] = find_captured(text, AN_ADDRESS, end + 1);
   }
   return addresses;
 }
@@ -133,7 +146,8 @@ function decode_instance(line: string): Instance {
     weight: 1,
     drain: false,
   };
-  for (const [mark, value] of string.gmatch(attributes!, " (%l)(%S*)")) {
+  let [, end, mark, value] = find_captured(attributes!, AN_ATTRIBUTE);
+  while (end !== undefined) {
     if (mark === "w") {
       instance.weight = tonumber(value)!;
     } else if (mark === "d") {
@@ -151,6 +165,7 @@ function decode_instance(line: string): Instance {
     } else if (mark === "a") {
       instance.addresses = decode_addresses(value!);
     }
+    [, end, mark, value] = find_captured(attributes!, AN_ATTRIBUTE, end + 1);
   }
   return instance;
 }

@@ -1,8 +1,11 @@
 /** The option `split`: `@shop-v2=5,@shop-v1=95`, pools and their shares of a route's requests. */
 
+import { find_captured } from "../captured";
+
 /** More would be a mistake, and each costs a look at its pool. */
 const MOST_ARMS = 16;
 const LARGEST_SHARE = 1000000;
+const A_WORD = "([^,]*),";
 
 /** One pool of a split route. */
 export interface Share {
@@ -19,7 +22,9 @@ function parse_split(text: string): LuaMultiReturn<[Share[], undefined] | [undef
   const shares: Share[] = [];
   const seen = new LuaSet<string>();
   let sum = 0;
-  for (const [word] of string.gmatch(`${text},`, "([^,]*),")) {
+  const list = `${text},`;
+  let [, end, word] = find_captured(list, A_WORD);
+  while (end !== undefined) {
     const [pool, digits] = string.match(word!, "^%s*(@[%w._-]+)=(%d+)%s*$");
     const share = tonumber(digits) ?? LARGEST_SHARE + 1;
     if (pool === undefined || pool.length > 254 || share > LARGEST_SHARE) {
@@ -34,6 +39,7 @@ function parse_split(text: string): LuaMultiReturn<[Share[], undefined] | [undef
     seen.add(pool);
     sum += share;
     shares.push({ pool, share });
+    [, end, word] = find_captured(list, A_WORD, end + 1);
   }
   if (shares.length > MOST_ARMS) {
     return $multi(undefined, `must have at most ${MOST_ARMS} pools`);
