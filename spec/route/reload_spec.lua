@@ -11,10 +11,10 @@ end
 describe("reloads", function()
   it("of one name are 50 ms apart, and one follows the last change", function()
     local begins, finished_at, done_at = {}, 0, 0
-    local reloads = reload.create(16, function()
+    local reloads = reload.create(16, function(names, over)
       begins[#begins + 1] = ngx.now()
       ngx.sleep(0.003)
-      return {}
+      over(names[1], false)
     end, function() done_at = #begins end)
     local last
     for _ = 1, 150 do
@@ -34,14 +34,14 @@ describe("reloads", function()
 
   it("of many names begin at once, few at a time, and none is forgotten", function()
     local count, done, running, most = {}, {}, 0, 0
-    local reloads = reload.create(16, function(names)
+    local reloads = reload.create(16, function(names, over)
       running = running + 1
       most = math.max(most, running)
       assert(#names <= 16)
       ngx.sleep(0.001)
       for _, name in ipairs(names) do count[name] = (count[name] or 0) + 1 end
       running = running - 1
-      return {}
+      for _, name in ipairs(names) do over(name, false) end
     end, function(name) done[name] = true end)
     math.randomseed(7)
     local marked = {}
@@ -56,9 +56,9 @@ describe("reloads", function()
     assert.is_true(most <= 4, most)
   end)
 
-  it("of a few names are made one after the other, in small batches with a breath between", function()
+  it("of a few names are made one after the other, in batches with a breath between", function()
     local running, most, sizes, ended_at, breaths = 0, 0, {}, nil, {}
-    local reloads = reload.create(16, function(names)
+    local reloads = reload.create(16, function(names, over)
       running = running + 1
       most = math.max(most, running)
       sizes[#sizes + 1] = #names
@@ -67,7 +67,7 @@ describe("reloads", function()
       ngx.update_time()
       ended_at = ngx.now()
       running = running - 1
-      return {}
+      for _, name in ipairs(names) do over(name, false) end
     end, function() end)
     for i = 1, 30 do reload.mark(reloads, ("r%d.example"):format(i)) end
     wait_for(function() return reloads.count + reloads.drainers == 0 end)
@@ -78,10 +78,12 @@ describe("reloads", function()
 
   it("are not held up by one that waits for something of its own", function()
     local read = {}
-    local reloads = reload.create(16, function(names)
+    local reloads = reload.create(16, function(names, over)
       if names[1] == "slow.example" then ngx.sleep(0.5) end
-      for _, name in ipairs(names) do read[name] = ngx.now() end
-      return {}
+      for _, name in ipairs(names) do
+        read[name] = ngx.now()
+        over(name, false)
+      end
     end, function() end)
     reload.mark(reloads, "slow.example")
     ngx.sleep(0.002)
@@ -93,13 +95,35 @@ describe("reloads", function()
     wait_for(function() return reloads.drainers == 0 and not reloads.relief_runs end)
   end)
 
+  it("are over as soon as they are read, though another one read with them waits", function()
+    local reads, done = {}, {}
+    local reloads = reload.create(16, function(names, over)
+      for _, name in ipairs(names) do
+        reads[name] = (reads[name] or 0) + 1
+        if name ~= "slow.example" then over(name, false) end
+      end
+      if names[1] == "slow.example" or names[2] == "slow.example" then
+        ngx.sleep(0.5)
+        over("slow.example", false)
+      end
+    end, function(name) done[name] = ngx.now() end)
+    reload.mark(reloads, "slow.example")
+    reload.mark(reloads, "quick.example")
+    wait_for(function() return done["quick.example"] end)
+    assert.is_nil(done["slow.example"])
+    ngx.sleep(0.06)
+    reload.mark(reloads, "quick.example")
+    wait_for(function() return reads["quick.example"] == 2 end)
+    assert.is_nil(done["slow.example"], "it was read again meanwhile")
+    wait_for(function() return done["slow.example"] end)
+    wait_for(function() return reloads.drainers == 0 and not reloads.relief_runs end)
+  end)
+
   it("that failed are not done, and are tried again a few at a time when that is asked for", function()
     local fails, done, tried = true, {}, 0
-    local reloads = reload.create(16, function(names)
+    local reloads = reload.create(16, function(names, over)
       tried = tried + #names
-      local failed = {}
-      for _, name in ipairs(names) do failed[name] = fails or nil end
-      return failed
+      for _, name in ipairs(names) do over(name, fails) end
     end, function(name) done[#done + 1] = name end)
     local function wait() wait_for(function() return reloads.count + reloads.later_count + reloads.drainers == 0 end) end
     for i = 1, 10 do reload.mark(reloads, ("r%d.example"):format(i)) end
@@ -121,10 +145,10 @@ describe("reloads", function()
   it("are not done when the name has changed again meanwhile", function()
     local begun, done = 0, {}
     local reloads
-    reloads = reload.create(16, function()
+    reloads = reload.create(16, function(names, over)
       begun = begun + 1
       if begun == 1 then reload.mark(reloads, "a.example") end
-      return {}
+      over(names[1], false)
     end, function() done[#done + 1] = begun end)
     reload.mark(reloads, "a.example")
     wait_for(function() return #done > 0 end)

@@ -126,7 +126,13 @@ function read_together(loader: Loader, batch: Batch): void {
   }
 }
 
-/** @returns the names that are left */
+/**
+ * Loads those of some names that are plain. Yields, and does not raise.
+ *
+ * @param patience seconds for the round trip
+ * @param piece names that are written between two turns of others
+ * @returns the names that are left to `load_rest`
+ */
 function load_quickly(loader: Loader, names: string[], patience: number, piece: number): string[] {
   const [ok, left] = pcall(load_plain, loader, names, patience, piece);
   if (!ok) {
@@ -137,28 +143,34 @@ function load_quickly(loader: Loader, names: string[], patience: number, piece: 
 }
 
 /**
- * Loads some names. Yields, and does not raise.
+ * Loads names that `load_quickly` has left. Yields, and does not raise.
  *
- * @param patience seconds for each round trip, and for each name that is read by itself
- * @param piece names that are read the quick way between two turns of others
- * @returns what became of those that were not read the quick way: these are there
+ * @param patience seconds for what is read together, and for each name that is read by itself
+ * @param over hears of each name as soon as it is read, or cannot be
  */
-function load_many(loader: Loader, names: string[], patience: number, piece: number): Outcome[] {
-  const found: Outcome[] = [];
-  const left = load_quickly(loader, names, patience, piece);
-  if (left.length === 0) {
-    return found;
-  }
-  const batch = begin_all(loader, left, ngx.now() + patience);
-  if (left.length > 1) {
+function load_rest(
+  loader: Loader,
+  names: string[],
+  patience: number,
+  over: (this: void, outcome: Outcome) => void,
+): void {
+  const batch = begin_all(loader, names, ngx.now() + patience);
+  if (names.length > 1) {
     read_together(loader, batch);
   }
-  for (const i of $range(0, left.length - 1)) {
-    const name = left[i]!;
+  const alone: string[] = [];
+  for (const i of $range(0, names.length - 1)) {
+    const name = names[i]!;
     const loaded = batch.outcomes[i]!;
-    found.push(loaded !== false ? { name, loaded, err: undefined } : load_one(loader, name, patience));
+    if (loaded !== false) {
+      over({ name, loaded, err: undefined });
+    } else {
+      alone.push(name);
+    }
   }
-  return found;
+  for (const name of alone) {
+    over(load_one(loader, name, patience));
+  }
 }
 
-export { load_many, MOST_AT_ONCE };
+export { load_quickly, load_rest, MOST_AT_ONCE };

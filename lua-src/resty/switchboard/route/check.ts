@@ -9,7 +9,7 @@ import { transaction } from "../store/redis";
 import { cause_of } from "../store/refusal";
 import { epoch_of, evictions, note_complete } from "../store/trust";
 import { names_of_key, prefixes_of } from "../schema/layout";
-import { load_many } from "./bulk";
+import { load_quickly, load_rest, Outcome } from "./bulk";
 import { Loader } from "./loader";
 import { batch_of, begin, finish, Pace, piece_of, rest } from "./pace";
 import { is_pool } from "./remember";
@@ -34,23 +34,25 @@ function new_tally(): Tally {
   return { known: 0, gone: 0, failed: undefined, unreadable: undefined };
 }
 
+function note(tally: Tally, { name, loaded, err }: Outcome): void {
+  if (loaded === undefined && cause_of(err!) === "too_large") {
+    // That is its own fault: it hurts itself alone.
+    tally.unreadable = `${name}: ${err}`;
+  } else if (loaded === undefined) {
+    tally.failed = err;
+    return;
+  }
+  if (!is_pool(name)) {
+    tally.known += 1;
+    tally.gone += loaded?.missing === true ? 1 : 0;
+  }
+}
+
 /** Reads names together. Yields. */
 function read_batch(loader: Loader, batch: string[], piece: number, tally: Tally): void {
-  const outcomes = load_many(loader, batch, PATIENCE, piece);
-  tally.known += batch.length - outcomes.length;
-  for (const { name, loaded, err } of outcomes) {
-    if (loaded === undefined && cause_of(err!) === "too_large") {
-      // That is its own fault: it hurts itself alone.
-      tally.unreadable = `${name}: ${err}`;
-    } else if (loaded === undefined) {
-      tally.failed = err;
-      continue;
-    }
-    if (!is_pool(name)) {
-      tally.known += 1;
-      tally.gone += loaded?.missing === true ? 1 : 0;
-    }
-  }
+  const left = load_quickly(loader, batch, PATIENCE, piece);
+  tally.known += batch.length - left.length;
+  load_rest(loader, left, PATIENCE, (outcome) => note(tally, outcome));
 }
 
 function begin_batch(pace: Pace, batch: string[], tally: Tally): void {

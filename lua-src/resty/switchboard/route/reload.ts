@@ -8,15 +8,17 @@ const APART = 0.05;
 /** Reloads that run at a time. */
 const MOST_DRAINERS = 4;
 /**
- * Up to so many names that wait are read one batch after the other, in small ones with a breath between: all at once held requests
- * up for some milliseconds, fifty times a second.
+ * Up to so many names that wait are read one batch after the other with a breath between: all at once held requests up for some
+ * milliseconds, fifty times a second.
  */
 const FEW = 64;
-const FEW_AT_ONCE = 16;
 /** Seconds. */
 const BREATH = 0.001;
 /** Seconds that a name waits for others before it: one may be held up by its own, as by a nameserver that is silent. */
 const HELD_UP = 0.02;
+
+/** Hears that a name was read, or could not be. */
+export type Over = (this: void, name: string, has_failed: boolean) => void;
 
 interface Due {
   name: string;
@@ -48,13 +50,13 @@ export interface Reloads {
   failed: LuaSet<string>;
   /** Names that are loaded together. */
   most: number;
-  run: (this: void, names: string[]) => LuaSet<string>;
+  run: (this: void, names: string[], over: Over) => void;
   done: (this: void, name: string) => void;
 }
 
 /**
  * @param most names that are loaded together
- * @param run loads names, and returns those that it could not; yields; must not raise
+ * @param run loads names, and says of each when it is over: one may take long by itself; yields; must not raise
  * @param done hears of each name that was read since it changed last
  */
 function create(most: number, run: Reloads["run"], done: Reloads["done"]): Reloads {
@@ -110,13 +112,12 @@ function has_many(reloads: Reloads): boolean {
 function take_some(reloads: Reloads): Due[] {
   const some: Due[] = [];
   const now = ngx.now();
-  const most = has_many(reloads) ? reloads.most : FEW_AT_ONCE;
   let due = take(reloads);
   while (due !== undefined) {
     note_begin(reloads, due.name, now);
     reloads.running.set(due.name, false);
     some.push(due);
-    due = some.length < most ? take(reloads) : undefined;
+    due = some.length < reloads.most ? take(reloads) : undefined;
   }
   return some;
 }
@@ -138,15 +139,15 @@ function drain(premature: boolean, reloads: Reloads): void {
   let some = premature ? [] : take_some(reloads);
   while (some.length > 0) {
     const names: string[] = [];
+    const since = new LuaTable<string, number>();
     for (const due of some) {
       names.push(due.name);
+      since.set(due.name, due.at);
     }
-    const failed = reloads.run(names);
-    const now = ngx.now();
-    for (const due of some) {
-      reloads.lag = math.max(reloads.lag, now - due.at);
-      end(reloads, due.name, failed.has(due.name));
-    }
+    reloads.run(names, (name, has_failed) => {
+      reloads.lag = math.max(reloads.lag, ngx.now() - since.get(name));
+      end(reloads, name, has_failed);
+    });
     if (reloads.count > 0 && !has_many(reloads)) {
       ngx.sleep(BREATH);
     }

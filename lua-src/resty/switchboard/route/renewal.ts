@@ -1,7 +1,7 @@
 /** A name's keys have changed: what is known of it is out of date from then on, and read again where it matters here. */
 
 import { tell } from "../observe/journal";
-import { load_many, MOST_AT_ONCE } from "./bulk";
+import { load_quickly, load_rest, MOST_AT_ONCE } from "./bulk";
 import { bump } from "./fence";
 import { Loader } from "./loader";
 import {
@@ -11,7 +11,7 @@ import {
   note_stranger,
   Outstanding,
 } from "./outstanding";
-import { create as create_reloads, mark, Reloads, try_again as try_names_again } from "./reload";
+import { create as create_reloads, mark, Over, Reloads, try_again as try_names_again } from "./reload";
 import { is_pattern, is_pool } from "./remember";
 
 /** Names that are written between two turns of others: they come together, and each takes 30 us where nothing else like it runs. */
@@ -27,16 +27,24 @@ export interface Renewal {
   outstanding: Outstanding;
 }
 
-/** Reads what has changed. Yields. @returns what could not be read */
-function reload(loader: Loader, names: string[]): LuaSet<string> {
-  const failed = new LuaSet<string>();
-  for (const { name, loaded, err } of load_many(loader, names, PATIENCE, PIECE)) {
-    if (loaded === undefined) {
-      failed.add(name);
-      tell(ngx.ERR, "reload_failed", `could not read what has changed, it is tried again: ${err}`);
+/** Reads what has changed. Yields. @param over hears of each name when it is read, or could not be */
+function reload(loader: Loader, names: string[], over: Over): void {
+  const left = load_quickly(loader, names, PATIENCE, PIECE);
+  const waiting = new LuaSet<string>();
+  for (const name of left) {
+    waiting.add(name);
+  }
+  for (const name of names) {
+    if (!waiting.has(name)) {
+      over(name, false);
     }
   }
-  return failed;
+  load_rest(loader, left, PATIENCE, ({ name, loaded, err }) => {
+    if (loaded === undefined) {
+      tell(ngx.ERR, "reload_failed", `could not read what has changed, it is tried again: ${err}`);
+    }
+    over(name, loaded === undefined);
+  });
 }
 
 function create(loader: Loader): Renewal {
@@ -44,7 +52,7 @@ function create(loader: Loader): Renewal {
     loader,
     reloads: create_reloads(
       MOST_AT_ONCE,
-      (names) => reload(loader, names),
+      (names, over) => reload(loader, names, over),
       (name) => note_read(renewal.outstanding, name),
     ),
     outstanding: create_outstanding(loader.dicts.state),
