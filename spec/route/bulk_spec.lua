@@ -273,6 +273,20 @@ describe("names that are loaded together", function()
     assert.equal(before, calls("exists"))
   end)
 
+  it("that are known and stand in another kind of set by now are read together", function()
+    local names = add_plain("app-%d.example", 10)
+    assert.same({}, load_plain(loader, names, 1, 8))
+    for _, name in ipairs(names) do
+      ask("DEL", "backends:" .. name)
+      ask("ZADD", "backends:" .. name, 4000000000, "10.0.0.1:80")
+    end
+    local before = calls("exec")
+    for _, outcome in ipairs(load_many(loader, names, 1, 8)) do assert.is_nil(outcome.err) end
+    -- The quick way, in full, and the question itself.
+    assert.equal(3, calls("exec") - before)
+    for _, name in ipairs(names) do assert.equal(1, #lives.unpack_lives((codec.split(text_of(name))))) end
+  end)
+
   it("that are known are read the quick way also while most of what is new is not plain", function()
     local names = add_plain("app-%d.example", 4)
     assert.same({}, load_plain(loader, names, 1, 8))

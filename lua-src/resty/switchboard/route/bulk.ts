@@ -7,7 +7,7 @@
 
 import { tell } from "../observe/journal";
 import { epoch_of } from "../store/trust";
-import { load_plain } from "./bulk_plain";
+import { load_plain, was_tried } from "./bulk_plain";
 import { decode } from "./codec";
 import { conclude, doubt, has_changed, kind_of, source_of } from "./conclude";
 import * as dict from "./dict";
@@ -57,9 +57,11 @@ function begin_all(loader: Loader, names: string[], deadline: number): Batch {
   return { names, begun, outcomes, deadline };
 }
 
-function question(name: string, began: Began): Asked {
+function question(loader: Loader, name: string, began: Began): Asked {
   began.last = began.old !== undefined ? decode(began.old.text) : undefined;
-  return { name, kind: kind_of(began), last: began.last };
+  // What was asked for the quick way may be of another kind by now.
+  const kind = was_tried(loader, began.old) ? undefined : kind_of(began);
+  return { name, kind, last: began.last };
 }
 
 /** Gives the new names places in the list, together. */
@@ -107,7 +109,7 @@ function conclude_one(
 function read_together(loader: Loader, batch: Batch): void {
   const asked: Asked[] = [];
   for (const i of $range(0, batch.names.length - 1)) {
-    asked.push(question(batch.names[i]!, batch.begun[i]!));
+    asked.push(question(loader, batch.names[i]!, batch.begun[i]!));
   }
   const [read] = read_many(source_of(loader, batch.begun[0]!, batch.deadline), asked);
   if (read === undefined) {

@@ -32,8 +32,10 @@ interface Questions {
   kinds: Kind[];
   /** What route/fence said before they were asked. */
   stamps: number[];
-  /** Their entries in the dict; NOTHING: they are new. */
-  entries: string[];
+  /** What the dict said of them; NOTHING: they are new. */
+  texts: string[];
+  /** Where those that are known stand in the list of names. */
+  pages: number[];
   commands: Command[];
   /** How many are new, and were asked for by a guess. */
   guessed: number;
@@ -45,30 +47,45 @@ function quick_of(layouts: Layout[]): Quick | undefined {
 }
 
 /** The kind of set with which a name is asked for; undefined: it is likely not plain. */
-function kind_to_try(loader: Loader, entry: string): Kind | undefined {
-  if (entry !== NOTHING) {
-    return kind_if_plain(text_in(entry));
+function kind_to_try(loader: Loader, text: string): Kind | undefined {
+  if (text !== NOTHING) {
+    return kind_if_plain(text);
   }
   return loader.in_full > 0 ? undefined : loader.usual;
+}
+
+/** Whether a name that was known is asked for the quick way first. */
+function was_tried(loader: Loader, old: Stored | undefined): boolean {
+  return old !== undefined && quick_of(loader.layouts) !== undefined && kind_if_plain(old.text) !== undefined;
 }
 
 /** @param left gets the names that are not asked for here */
 function ask(loader: Loader, quick: Quick, names: string[], left: string[]): Questions {
   const { dicts } = loader;
-  const asked: Questions = { names: [], kinds: [], stamps: [], entries: [], commands: [], guessed: 0 };
+  const asked: Questions = {
+    names: [],
+    kinds: [],
+    stamps: [],
+    texts: [],
+    pages: [],
+    commands: [],
+    guessed: 0,
+  };
   for (const name of names) {
     // Before the entry: what another load has written is then no older than that.
     const stamp = own_stamp(dicts.state, name);
     // Other names depend on these.
     const leads = is_pattern(name) || is_pool(name);
-    const entry = leads ? NOTHING : (dict.read_entry(dicts, name) ?? NOTHING);
-    const kind = leads ? undefined : kind_to_try(loader, entry);
+    const entry = leads ? undefined : dict.read_entry(dicts, name);
+    const text = entry !== undefined ? text_in(entry) : NOTHING;
+    const kind = leads ? undefined : kind_to_try(loader, text);
     if (kind !== undefined && quick.ask(asked.commands, name, kind)) {
       asked.names.push(name);
       asked.kinds.push(kind);
       asked.stamps.push(stamp);
-      asked.entries.push(entry);
-      asked.guessed += entry === NOTHING ? 1 : 0;
+      asked.texts.push(text);
+      asked.pages.push(entry !== undefined ? page_in(entry) : 0);
+      asked.guessed += entry === undefined ? 1 : 0;
     } else {
       left.push(name);
     }
@@ -105,7 +122,7 @@ function decode(
     answers.lives[i] = "";
     answers.counts[i] = 0;
     if (plain === undefined) {
-      answers.wrong += asked.entries[i] === NOTHING ? 1 : 0;
+      answers.wrong += asked.texts[i] === NOTHING ? 1 : 0;
     } else if (own_stamp(state, asked.names[i]!) === asked.stamps[i]) {
       answers.bodies[i] = encode_plain(kind, plain.instances);
       answers.lives[i] = plain.untils !== undefined ? pack_lives(plain.untils) : "";
@@ -124,7 +141,7 @@ function give_pages(
 ): LuaTable<string, number> {
   const fresh: string[] = [];
   for (const i of $range(from, to)) {
-    if (asked.entries[i] === NOTHING && answers.bodies[i] !== NOTHING) {
+    if (asked.texts[i] === NOTHING && answers.bodies[i] !== NOTHING) {
       fresh.push(asked.names[i]!);
     }
   }
@@ -152,15 +169,15 @@ function write(
   let differs = false;
   for (const i of $range(from, to)) {
     const name = asked.names[i]!;
-    const entry = asked.entries[i]!;
+    const old = asked.texts[i]!;
     const body = answers.bodies[i]!;
     const lives = answers.lives[i]!;
     if (body === NOTHING) {
       left.push(name);
     } else {
-      const is_new = entry === NOTHING;
+      const is_new = old === NOTHING;
       stored.stamp = asked.stamps[i]!;
-      stored.page = is_new ? pages.get(name) : page_in(entry);
+      stored.page = is_new ? pages.get(name) : asked.pages[i]!;
       stored.text = join(lives, body);
       save(loader, name, stored, is_new ? before : undefined);
       if (own_stamp(state, name) !== stored.stamp) {
@@ -170,7 +187,7 @@ function write(
       if (is_new) {
         tell_new(loader, name, answers.counts[i]!, false);
         differs = true;
-      } else if (tell_again(state, name, text_in(entry), lives, body, answers.counts[i]!, false)) {
+      } else if (tell_again(state, name, old, lives, body, answers.counts[i]!, false)) {
         differs = true;
       }
     }
@@ -251,4 +268,4 @@ function load_plain(loader: Loader, names: string[], patience: number, piece: nu
   return left;
 }
 
-export { load_plain };
+export { load_plain, was_tried };
