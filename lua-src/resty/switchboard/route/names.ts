@@ -84,13 +84,17 @@ function write(names: NgxSharedDict, page: number, content: string): boolean {
   return ok;
 }
 
-/** Where a name stands on a page, and where the next one does; nil: nowhere. */
+/** A name behind its length, as it stands on a page. */
+function entry_of(name: string): string {
+  return put(name.length) + name;
+}
+
+/** Where the entry of a name stands on a page, and where the next one does; nil: nowhere. */
 function find(
   value: string,
   used: number,
-  name: string,
+  entry: string,
 ): LuaMultiReturn<[number, number] | [undefined, undefined]> {
-  const entry = put(name.length) + name;
   let at = 1;
   let [hit] = string.find(value, entry, 1, true);
   while (hit !== undefined && hit <= used) {
@@ -144,12 +148,12 @@ function add_together(names: NgxSharedDict, wanted: string[], found: LuaTable<st
   const content = open !== undefined ? content_of(names, open as number) : undefined;
   let page = content !== undefined ? { number: open as number, content, added: 0 } : page_with_room(names);
   for (const name of wanted) {
-    const entry = put(name.length) + name;
+    const entry = entry_of(name);
     if (page !== undefined && page.content.length + entry.length > PAGE) {
       keep(names, page);
       page = page_with_room(names);
     }
-    if (page !== undefined && find(page.content, page.content.length, name)[0] === undefined) {
+    if (page !== undefined && find(page.content, page.content.length, entry)[0] === undefined) {
       page.content += entry;
       page.added += 1;
     }
@@ -169,7 +173,7 @@ function add_alone(names: NgxSharedDict, name: string): number {
   if (page === undefined) {
     return 0;
   }
-  page.content = put(name.length) + name;
+  page.content = entry_of(name);
   page.added = 1;
   return keep(names, page) ? page.number : 0;
 }
@@ -211,12 +215,12 @@ function removals(names: NgxSharedDict): number {
 /** Whether a name stands on a page. */
 function has(names: NgxSharedDict, page: number, name: string): boolean {
   const [value, used] = read(names, page);
-  return value !== undefined && find(value, used, name)[0] !== undefined;
+  return value !== undefined && find(value, used, entry_of(name))[0] !== undefined;
 }
 
 function take_off(names: NgxSharedDict, page: number, name: string, stays: (this: void) => boolean): void {
   const content = content_of(names, page) ?? "";
-  const [at, after] = find(content, content.length, name);
+  const [at, after] = find(content, content.length, entry_of(name));
   if (at === undefined) {
     return;
   }

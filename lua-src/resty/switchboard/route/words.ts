@@ -8,7 +8,6 @@ function number_text(value: number): string {
   return string.format("%.14g", value);
 }
 
-// Looked for one after the other: each `gmatch` is a function of its own, which LuaJIT compiles the loop for.
 const A_TEXT = "([^=&]+)=([^&]*)";
 const AN_OPTION = " (%a)(%S+)";
 const AN_ADDRESS = "([^,]+)";
