@@ -11,20 +11,11 @@
 
 import type { Redis } from "ioredis";
 import { quantile, ratioOf } from "./figure.ts";
-import {
-  cpu,
-  INSTANCES,
-  metric,
-  noteIn,
-  openRedis,
-  startRouter,
-  steadily,
-  stopRouter,
-} from "./four_workers.ts";
+import { cpu, INSTANCES, metric, noteIn, startRouter, steadily, stopRouter } from "./four_workers.ts";
 import { resultOf } from "./load.ts";
 import { play } from "./part.ts";
 import { type Figures, record } from "./results.ts";
-import { eventually, type Stage } from "./stage.ts";
+import { eventually, openRedis, type Stage } from "./stage.ts";
 
 const NAMES = Number(process.env.NAMES ?? 100000);
 const SECONDS = Number(process.env.SECONDS ?? 3);

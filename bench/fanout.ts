@@ -8,9 +8,10 @@
 
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { play } from "./part.ts";
 import { record } from "./results.ts";
+import { openRedis } from "./stage.ts";
 
 const CHANGES = Number(process.env.CHANGES ?? 8000);
 const LISTENERS = Number(process.env.LISTENERS ?? 100);
@@ -105,8 +106,7 @@ async function costOf(redis: Redis, work: () => Promise<void>): Promise<Spent> {
 }
 
 await play("what nodes cost Redis", async (stage) => {
-  await stage.exec("redis-cli config set protected-mode no");
-  const redis = new Redis({ host: stage.address });
+  const redis = await openRedis(stage);
   await Promise.all(
     Array.from({ length: HOSTS }, async (_, i) => redis.sadd(`backends:${host(i)}`, ...MEMBERS)),
   );

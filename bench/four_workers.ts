@@ -1,6 +1,5 @@
 /** Four workers that watch a Redis: what the parts do alike that measure what changes cost. */
 
-import { Redis } from "ioredis";
 import type { Figures } from "./results.ts";
 import { eventually, metricOf, type Stage } from "./stage.ts";
 
@@ -54,13 +53,6 @@ export function steadily(perSecond: number, write: (i: number) => void): () => v
     }
   }, 1);
   return () => clearInterval(timer);
-}
-
-export async function openRedis(stage: Stage): Promise<Redis> {
-  await stage.exec(
-    "cp /switchboard/bench/conf/load.lua /tmp/bench/ && redis-cli config set protected-mode no",
-  );
-  return new Redis({ host: stage.address });
 }
 
 /** Shows a figure and keeps it. */

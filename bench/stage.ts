@@ -4,6 +4,7 @@ import { execFile, execFileSync } from "node:child_process";
 import { Agent, get } from "node:http";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { Redis } from "ioredis";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const run = promisify(execFile);
@@ -142,4 +143,10 @@ export async function send(
   };
   await Promise.all(Array.from({ length: connections }, client));
   agent.destroy();
+}
+
+/** A connection from here to the Redis of the container. */
+export async function openRedis(stage: Stage): Promise<Redis> {
+  await stage.exec("redis-cli config set protected-mode no");
+  return new Redis({ host: stage.address });
 }

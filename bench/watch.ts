@@ -14,7 +14,6 @@ import {
   INSTANCES,
   metric,
   noteIn,
-  openRedis,
   startRouter,
   steadily,
   stopRouter,
@@ -22,7 +21,7 @@ import {
 } from "./four_workers.ts";
 import { play } from "./part.ts";
 import { type Figures, record } from "./results.ts";
-import type { Stage } from "./stage.ts";
+import { openRedis, type Stage } from "./stage.ts";
 
 const WRITES = Number(process.env.WRITES ?? 1000);
 const HEARTBEATS = 10000;

@@ -9,11 +9,11 @@
 
 import { Agent, get, type IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { resultOf } from "./load.ts";
 import { play } from "./part.ts";
 import { record } from "./results.ts";
-import { eventually, type Stage } from "./stage.ts";
+import { eventually, openRedis, type Stage } from "./stage.ts";
 
 const SECONDS = Number(process.env.SECONDS ?? 10);
 const CHANGES = Number(process.env.CHANGES ?? 1000);
@@ -313,10 +313,7 @@ function rounded<T extends object>(figures: T): T {
 }
 
 await play("many workers", async (stage) => {
-  await stage.exec(
-    "cp /switchboard/bench/conf/load.lua /tmp/bench/ && redis-cli config set protected-mode no",
-  );
-  const redis = new Redis({ host: stage.address });
+  const redis = await openRedis(stage);
   await Promise.all(
     Array.from({ length: HOSTS }, async (_, i) => redis.sadd(`backends:${host(i)}`, ...MEMBERS)),
   );
