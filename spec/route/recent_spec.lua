@@ -1,43 +1,81 @@
 local recent = require("resty.switchboard.route.recent")
 
+local function held_of(map)
+  local held = 0
+  for _, generation in ipairs { map.young, map.old } do
+    for _ in pairs(generation) do held = held + 1 end
+  end
+  return held
+end
+
 describe("a bounded map", function()
-  it("never holds more than it may, and keeps what is used", function()
+  it("keeps as many as it may, never more, and of them what is used", function()
     local map = recent.create(100)
     recent.set(map, "used", 0)
     for i = 1, 10000 do
       recent.set(map, "name" .. i, i)
       assert.equal(0, recent.get(map, "used"))
+      assert.equal(math.min(i + 1, 100), held_of(map))
     end
-    local held = 0
-    for i = 1, 10000 do
-      if map.young["name" .. i] or map.old["name" .. i] then held = held + 1 end
+  end)
+
+  it("keeps all of as many as it may hold, however they are asked for", function()
+    local map = recent.create(100)
+    for i = 1, 1000 do recent.set(map, "before" .. i, i) end
+    for i = 1, 100 do recent.set(map, "name" .. i, i) end
+    for _ = 1, 10 do
+      for i = 1, 100 do assert.equal(i, recent.get(map, "name" .. i)) end
     end
-    assert.is_true(held < 100)
-    assert.is_true(held >= 48)
+  end)
+
+  it("misses some of a few more than it may hold, and not all", function()
+    local map, misses = recent.create(1000), 0
+    for turn = 1, 20 do
+      for i = 1, 1050 do
+        if recent.get(map, "name" .. i) == nil then
+          recent.set(map, "name" .. i, i)
+          misses = misses + (turn > 1 and 1 or 0)
+        end
+      end
+    end
+    assert.is_true(misses >= 19 * 50)
+    assert.is_true(misses < 19 * 1050 / 2, misses .. " misses")
   end)
 
   it("forgets what is removed from either generation", function()
     local map = recent.create(4)
-    for i = 1, 3 do recent.set(map, "n" .. i, i) end
-    for i = 1, 3 do recent.remove(map, "n" .. i) end
-    for i = 1, 3 do assert.is_nil(recent.get(map, "n" .. i)) end
+    for i = 1, 5 do recent.set(map, "n" .. i, i) end
+    for i = 1, 5 do recent.remove(map, "n" .. i) end
+    for i = 1, 5 do assert.is_nil(recent.get(map, "n" .. i)) end
+    assert.equal(0, held_of(map))
+    for i = 1, 5 do recent.set(map, "n" .. i, i) end
+    recent.clear(map)
+    assert.equal(0, held_of(map))
+    for i = 1, 9 do recent.set(map, "n" .. i, i) end
+    assert.equal(4, held_of(map))
   end)
 
-  it("counts its places right when one name is set, removed and read at random", function()
+  it("counts its places right when names are set, removed and read at random", function()
     math.randomseed(7)
-    local map, model = recent.create(1000), {}
-    for _ = 1, 20000 do
-      local name, what = "n" .. math.random(100), math.random(3)
-      if what == 1 then
-        local value = math.random(1000)
-        recent.set(map, name, value)
-        model[name] = value
-      elseif what == 2 then
-        recent.remove(map, name)
-        model[name] = nil
-      else
-        assert.equal(model[name], recent.get(map, name))
+    for _, names in ipairs { 100, 1500 } do
+      local map, model = recent.create(1000), {}
+      for _ = 1, 20000 do
+        local name, what = "n" .. math.random(names), math.random(3)
+        if what == 1 then
+          local value = math.random(1000)
+          recent.set(map, name, value)
+          model[name] = value
+        elseif what == 2 then
+          recent.remove(map, name)
+          model[name] = nil
+        else
+          local found = recent.get(map, name)
+          if found ~= nil or names < 1000 then assert.equal(model[name], found) end
+        end
       end
+      collectgarbage()
+      assert.equal(map.count, held_of(map))
+      assert.is_true(map.count <= 1000)
     end
   end)
 end)
