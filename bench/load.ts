@@ -6,7 +6,10 @@ import type { Stage } from "./stage.ts";
 
 /** What bench/conf/load.lua is told, by the names that it has for it. */
 export type Load = Partial<
-  Record<"HOSTS" | "START" | "ZIPF" | "HOST" | "MADE_UP" | "ROUTE" | "HEADERS" | "BODY" | "THINK", string>
+  Record<
+    "HOSTS" | "START" | "ZIPF" | "HOST" | "MADE_UP" | "ROUTE" | "HEADERS" | "BODY" | "THINK" | "PAUSE",
+    string
+  >
 >;
 
 export interface Sample {
@@ -63,7 +66,7 @@ const MOST_WAITED = 0.1;
 const WAKING_NS = 200_000;
 const MOST_STOLEN = 0.05;
 /** Connections of wrk, whose last requests may fall on either side. */
-const CONNECTIONS = 64;
+export const CONNECTIONS = 64;
 /** Jiffies of /proc/stat in a second. */
 const TICKS = 100;
 
@@ -113,6 +116,9 @@ export interface Result {
   errors: number;
   /** Microseconds. */
   p99: number;
+  max: number;
+  /** Microseconds by percentile. */
+  percentiles: Record<string, number>;
 }
 
 /** @throws where wrk has said nothing */
@@ -121,8 +127,18 @@ export function resultOf(output: string): Result {
   if (words === undefined) {
     throw new Error(`no figures came back: ${output}`);
   }
-  const [requests, microseconds, bad, errors, p99] = words as [number, number, number, number, number];
-  return { requests, seconds: microseconds / 1e6, bad, errors, p99 };
+  const [requests, microseconds, bad, errors, p99, max] = words as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const percentiles = Object.fromEntries(
+    [...output.matchAll(/([\d.]+)=(\d+)/g)].map(([, at, us]) => [at!, Number(us)] as const),
+  );
+  return { requests, seconds: microseconds / 1e6, bad, errors, p99, max, percentiles };
 }
 
 function percent(share: number): string {
@@ -200,15 +216,13 @@ export async function measure(
     throw new Error(`no figures came back: ${output}`);
   }
   const counted = difference(before, after);
-  const { requests, seconds: took, bad, errors, p99 } = resultOf(output);
+  const { requests, seconds: took, bad, errors, p99, percentiles } = resultOf(output);
   const sample = {
     rps: requests / took,
     cpu: counted.ran / 1000 / requests,
     p99,
     busy: counted.ran / 1e9 / took,
-    percentiles: Object.fromEntries(
-      [...output.matchAll(/([\d.]+)=(\d+)/g)].map(([, at, us]) => [at!, Number(us)] as const),
-    ),
+    percentiles,
   };
   const wrong = wrongAnswers(requests, bad, errors, counted, expected);
   if (wrong.length > 0) {

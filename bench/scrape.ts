@@ -2,11 +2,14 @@
  * Part of `make bench`: what scrapes of `/metrics` and looks at the dashboard do to the requests beside them, with 10,000
  * routes that all have requests; and what a million made-up hosts leave behind. One worker does it all.
  *
+ * Who reads takes time from the clients of these requests, on their core. So each reader has a rival, who reads as much of
+ * an app, past the router: what the rival does to the requests is none of the router's doing.
+ *
  * Environment: ROUNDS (5), SECONDS of a measurement (3), MADE_UP hosts (1000000).
  */
 
-import { figureOf, quantile, ratioOf, type Figure } from "./figure.ts";
-import { keepCoreFree, type Load, measure, resultOf, type Sample } from "./load.ts";
+import { figureOf, ratioOf, type Figure } from "./figure.ts";
+import { CONNECTIONS, keepCoreFree, type Load, measure, resultOf, type Sample } from "./load.ts";
 import { play } from "./part.ts";
 import { proxy, startProxies, stopProxies, workerOf } from "./proxies.ts";
 import { record } from "./results.ts";
@@ -28,59 +31,81 @@ interface Pace {
 
 /** Each route in turn, as fast as the worker can: it has no time to spare for pages. */
 const FULL: Pace = { load: { HOSTS: String(ROUTES) }, paced: false };
-/** 64 clients that wait 16 ms on the average: about half of that. */
-const HALF: Pace = { load: { HOSTS: String(ROUTES), THINK: "16" }, paced: true };
+
+/** About half of that: each client waits as long as half as many requests of all take. */
+function half(rps: number): Pace {
+  const think = Math.round((CONNECTIONS / (rps / 2)) * 1000);
+  return { load: { HOSTS: String(ROUTES), THINK: String(Math.max(1, think)) }, paced: true };
+}
+
 /** Seconds of a piece of the flood. */
 const WAVE = 5;
 /** Rows that a dashboard has in sight. */
 const IN_SIGHT = 30;
 const ROUTER = proxy("router", "scrape", 0);
-const ADMIN = "http://127.0.0.1:8081";
+const ADMIN = "127.0.0.1:8081";
+const APP = "127.0.0.1:9001";
+/** A page of metrics as it was at first; of an app. */
+const COPY = "/bodies/metrics";
 
 interface Reader {
   says: string;
-  pages: string[];
-  /** Seconds between two turns. */
+  server: string;
+  /** Asked for one after the other, on one connection. */
+  paths: string[];
+  /** Milliseconds between two turns. */
   pause: number;
 }
 
 const SIGHT = Array.from({ length: IN_SIGHT }, (_, i) => `name=app-${i}.bench.example`).join("&");
-const READERS: Record<string, Reader> = {
-  scrape_each_second: { says: "a scrape each second", pages: [`${ADMIN}/metrics`], pause: 1 },
-  scrape_without_pause: { says: "scrapes without a pause", pages: [`${ADMIN}/metrics`], pause: 0 },
-  dashboard: {
-    says: "a dashboard that is looked at",
-    pages: [`/status`, `/readyz`, `/events?after=0&limit=100`, `/routes?instances=60&${SIGHT}`].map(
-      (path) => ADMIN + path,
-    ),
-    pause: 2,
-  },
+const DASHBOARD = ["/status", "/readyz", "/events?after=0&limit=100", `/routes?instances=60&${SIGHT}`];
+
+/** By the name of their figures: who reads, and its rival. */
+const READERS: Record<string, [Reader, Reader]> = {
+  scrape_each_second: [
+    { says: "a scrape each second", server: ADMIN, paths: ["/metrics"], pause: 1000 },
+    { says: "as much of an app", server: APP, paths: [COPY], pause: 1000 },
+  ],
+  scrape_without_pause: [
+    { says: "scrapes without a pause", server: ADMIN, paths: ["/metrics"], pause: 0 },
+    // A page of an app takes no time, one of the router about this.
+    { says: "as many of an app", server: APP, paths: [COPY], pause: 100 },
+  ],
+  dashboard: [
+    { says: "a dashboard that is looked at", server: ADMIN, paths: DASHBOARD, pause: 2000 },
+    { says: "small pages of an app", server: APP, paths: DASHBOARD.map(() => "/"), pause: 2000 },
+  ],
 };
 
-interface Beside extends Sample {
-  /** Milliseconds that each page took. */
-  pages: number[];
+/** Milliseconds that pages took. */
+interface Pages {
+  count: number;
+  median: number;
+  p99: number;
+  max: number;
 }
 
-/** Asks for pages, one after the other, for as long as requests are measured. */
-async function read(stage: Stage, { pages, pause }: Reader): Promise<number[]> {
-  const asked = pages.map((page) => `curl -s -o /dev/null -w 'TOOK %{http_code} %{time_total}\\n' '${page}'`);
+interface Beside extends Sample {
+  pages: Pages | undefined;
+}
+
+/** One client that asks for pages for as long as requests are measured. */
+async function read(stage: Stage, { server, paths, pause }: Reader): Promise<Pages> {
   const output = await stage.exec(
-    `taskset -cp 1-$(($(nproc) - 1)) $$ >/dev/null; end=$(($(date +%s) + ${WARM + SECONDS})); ` +
-      `while [ $(date +%s) -lt $end ]; do ${asked.join("; ")}; sleep ${pause}; done`,
+    `HOST=${server} ROUTE='${paths.join("\n")}' PAUSE=${pause} taskset -c 1-$(($(nproc) - 1)) ` +
+      `wrk -t1 -c1 -d${WARM + SECONDS}s --timeout 5s -s /tmp/bench/load.lua http://${server}/`,
   );
-  const took = [...output.matchAll(/TOOK (\d+) (\S+)/g)];
-  const failed = took.filter(([, status]) => status !== "200");
-  if (took.length === 0 || failed.length > 0) {
-    throw new Error(`${failed.length} of ${took.length} pages failed`);
+  const { requests: count, bad, errors, percentiles, p99, max } = resultOf(output);
+  if (count === 0 || bad > 0 || errors > 0) {
+    throw new Error(`of ${count} pages ${bad} were refused, with ${errors} errors`);
   }
-  return took.map(([, , seconds]) => Number(seconds) * 1000);
+  return { count, median: percentiles[50]! / 1000, p99: p99 / 1000, max: max / 1000 };
 }
 
 async function load(stage: Stage, { load: what, paced }: Pace, reader?: Reader): Promise<Beside> {
   const [sample, pages] = await Promise.all([
     measure(stage, ROUTER, what, { paced }, WARM, SECONDS),
-    reader !== undefined ? read(stage, reader) : [],
+    reader !== undefined ? read(stage, reader) : undefined,
   ]);
   return { ...sample, pages };
 }
@@ -88,8 +113,12 @@ async function load(stage: Stage, { load: what, paced }: Pace, reader?: Reader):
 interface Read {
   /** Of the requests: beside the reader over without one, round by round. */
   p99_ratio: Figure;
+  /** The same of its rival. */
+  rival_p99_ratio: Figure;
   p99_us: Figure;
-  page_ms: { median: number; p99: number; max: number };
+  /** Of each round the middle one. */
+  page_ms: Figure;
+  longest_page_ms: number;
   pages: number;
 }
 
@@ -99,36 +128,45 @@ interface Found {
   readers: Record<string, Read>;
 }
 
+const SORTS: [string, Reader | undefined][] = [
+  ["alone", undefined],
+  ...Object.entries(READERS).flatMap(([name, [reader, rival]]): [string, Reader][] => [
+    [name, reader],
+    [`${name}_rival`, rival],
+  ]),
+];
+
 /** Each round has everything once, so that what slows the machine for a while slows all. */
 async function readers(stage: Stage, pace: Pace): Promise<Found> {
   const series = new Series<Beside>();
-  const sorts: [string, Reader | undefined][] = [["alone", undefined], ...Object.entries(READERS)];
   for (let round = 1; round <= ROUNDS; round += 1) {
-    for (const [name, reader] of sorts) {
+    for (const [name, reader] of SORTS) {
       const sample = await series.add(name, async () => load(stage, pace, reader));
       if (sample !== undefined) {
-        const pages = reader === undefined ? "" : `, pages ${quantile(sample.pages, 0.5).toFixed(1)} ms`;
+        const { rps, p99, pages } = sample;
         console.log(
-          `round ${round}/${ROUNDS}  ${name.padEnd(22)}${sample.rps.toFixed(0)} requests/s, p99 ${sample.p99} us${pages}`,
+          `round ${round}/${ROUNDS}  ${(reader?.says ?? name).padEnd(32)}${rps.toFixed(0)} requests/s, p99 ${p99} us` +
+            (pages === undefined ? "" : `, pages ${pages.median.toFixed(1)} ms`),
         );
       }
     }
   }
-  const refused = sorts.map(([name]) => series.refusal(name)).find((each) => each !== undefined);
+  const refused = SORTS.map(([name]) => series.refusal(name)).find((each) => each !== undefined);
   if (refused !== undefined) {
     throw new Error(refused);
   }
   const p99s = (name: string): number[] => series.of(name, ({ p99 }) => p99)!;
   const found = Object.keys(READERS).map((name): [string, Read] => {
-    const pages = series.of(name, (each) => each.pages)!.flat();
-    const [median, p99, max] = [quantile(pages, 0.5), quantile(pages, 0.99), Math.max(...pages)];
+    const pages = series.of(name, (each) => each.pages!)!;
     return [
       name,
       {
         p99_ratio: ratioOf(p99s(name), p99s("alone")),
+        rival_p99_ratio: ratioOf(p99s(`${name}_rival`), p99s("alone")),
         p99_us: figureOf(p99s(name)),
-        page_ms: { median, p99, max },
-        pages: pages.length,
+        page_ms: figureOf(pages.map(({ median }) => median)),
+        longest_page_ms: Math.max(...pages.map(({ max }) => max)),
+        pages: pages.reduce((sum, { count }) => sum + count, 0),
       },
     ];
   });
@@ -186,7 +224,7 @@ async function endure(stage: Stage): Promise<Flooded> {
     hosts: first + rest,
     worker_kb: [before, early, late],
     routes_lost: known - (await routesOf(stage)),
-    series: Number(await stage.exec(`curl -s ${ADMIN}/metrics | grep -c nobody- || true`)),
+    series: Number(await stage.exec(`curl -s http://${ADMIN}/metrics | grep -c nobody- || true`)),
   };
 }
 
@@ -198,9 +236,10 @@ await play("scrapes and made-up hosts", async (stage) => {
     await load(stage, FULL);
     return (await routesOf(stage)) >= ROUTES;
   });
+  await stage.exec(`curl -s http://${ADMIN}/metrics >/tmp/bench${COPY}`);
   const full = await readers(stage, FULL);
-  const half = await readers(stage, HALF);
-  const scrape = { routes: ROUTES, ...full, half, made_up: await endure(stage) };
+  const paced = await readers(stage, half(full.rps));
+  const scrape = { routes: ROUTES, ...full, half: paced, made_up: await endure(stage) };
   await stopProxies(stage, [ROUTER]);
   record("scrape", stage.image, { scrape });
   console.log(JSON.stringify(scrape, undefined, 2));

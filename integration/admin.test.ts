@@ -262,7 +262,7 @@ describe("the admin server", () => {
     });
     assert.ok(Array.isArray((await told<Json>(open.port, "/events")).events));
     const metrics = await ask(open.port, { host: "localhost", path: "/metrics" });
-    assert.match(metrics.body, /switchboard_route_requests_total\{route="first-of-it\.test"/);
+    assert.match(metrics.body, /switchboard_route_requests_total\{code="2xx",route="first-of-it\.test"\}/);
   });
 
   it("answers garbage in JSON, with the right status and no effect", async () => {

@@ -4,23 +4,27 @@
 --   ZIPF      with it they are drawn, the n-th as often as 1/n; the same draws in each run
 --   HOST      one host in their place
 --   MADE_UP   every so many-th request is for a host that nobody has, another one each time
---   ROUTE     the path; /
+--   ROUTE     the path, or several in turn, a line each; /
 --   HEADERS   lines of `name: value`
 --   BODY      bytes of a body; with it the method is POST
 --   THINK     milliseconds that a connection waits before a request, on the average
+--   PAUSE     milliseconds that it waits before each turn
 
 local hosts = tonumber(os.getenv("HOSTS") or 1)
 local lone = os.getenv("HOST")
 local made_up = tonumber(os.getenv("MADE_UP"))
-local route = os.getenv("ROUTE") or "/"
+local routes = {}
+for route in (os.getenv("ROUTE") or "/"):gmatch("[^\n]+") do routes[#routes + 1] = route end
+hosts = math.max(hosts, #routes)
 local think = tonumber(os.getenv("THINK"))
+local pause = tonumber(os.getenv("PAUSE"))
 local body = os.getenv("BODY") and ("x"):rep(tonumber(os.getenv("BODY")))
 
 local DRAWS = 262144
 local ready, order = {}, nil
 local i, others = tonumber(os.getenv("START") or 0) % hosts, 0
 
-local function make(host)
+local function make(host, route)
   local headers = { Host = host }
   for name, value in (os.getenv("HEADERS") or ""):gmatch("([^:\n]+): ([^\n]+)") do headers[name] = value end
   return wrk.format(body and "POST" or "GET", route, headers, body)
@@ -47,7 +51,7 @@ local function draw(count)
 end
 
 init = function()
-  for n = 0, hosts - 1 do ready[n] = make(lone or "app-" .. n .. ".bench.example") end
+  for n = 0, hosts - 1 do ready[n] = make(lone or "app-" .. n .. ".bench.example", routes[n % #routes + 1]) end
   if os.getenv("ZIPF") then order = draw(hosts) end
   math.randomseed(os.time())
   others = math.random(0, 1000000000)
@@ -59,7 +63,7 @@ request = function()
     sent = sent + 1
     if sent % made_up == 0 then
       others = others + 1
-      return make("nobody-" .. others .. ".bench.example")
+      return make("nobody-" .. others .. ".bench.example", routes[1])
     end
   end
   i = i + 1
@@ -70,12 +74,14 @@ end
 
 if think then
   delay = function() return math.random(0, 2 * think) end
+elseif pause then
+  delay = function() return i == 0 and pause or 0 end
 end
 
 done = function(summary, latency)
   local e = summary.errors
-  print(("RESULT %d %d %d %d %d"):format(summary.requests, summary.duration, e.status,
-    e.connect + e.read + e.write + e.timeout, latency:percentile(99)))
+  print(("RESULT %d %d %d %d %d %d"):format(summary.requests, summary.duration, e.status,
+    e.connect + e.read + e.write + e.timeout, latency:percentile(99), latency.max))
   local line = { "PERCENTILES" }
   for _, p in ipairs { 0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99 } do
     line[#line + 1] = ("%s=%d"):format(p, p == 0 and latency.min or latency:percentile(p))

@@ -1,10 +1,10 @@
 local ledgers = require("resty.switchboard.observe.ledger")
+local slices = require("resty.switchboard.observe.slices")
 local slip = require("resty.switchboard.observe.slip")
 local tally = require("resty.switchboard.observe.tally")
 
 describe("the ledger of the node", function()
   local dict = ngx.shared.switchboard_metrics
-  local count = ngx.worker.count
   local ledger
 
   --- A second later.
@@ -21,12 +21,10 @@ describe("the ledger of the node", function()
   before_each(function()
     dict:flush_all()
     dict:flush_expired()
-    ngx.worker.count = function() return 4 end
     ledger = ledgers.open(dict, "spec", 2)
   end)
 
   after_each(function()
-    ngx.worker.count = count
     dict:flush_all()
     dict:flush_expired()
   end)
@@ -37,24 +35,20 @@ describe("the ledger of the node", function()
     assert.equal(0, waiting())
   end)
 
-  it("adds up at once when a few have come and each worker has sent something, else after a while", function()
-    for _, workers in ipairs { 1, 4, 12 } do
-      dict:flush_all()
-      ngx.worker.count = function() return workers end
+  it("adds up at once when a few have come, else after a while", function()
+    tick(1)
+    assert.equal(0, waiting())
+    for i = 1, 15 do
       tick(1)
-      assert.equal(0, waiting())
-      for i = 1, math.max(workers, 8) - 1 do
-        tick(1)
-        assert.equal(i, waiting())
-      end
-      tick(1)
-      assert.equal(0, waiting())
-      tick(1)
-      assert.equal(1, waiting())
-      dict:delete(ledger.key .. ":overdue")
-      tick(0)
-      assert.equal(0, waiting())
+      assert.equal(i, waiting())
     end
+    tick(1)
+    assert.equal(0, waiting())
+    tick(1)
+    assert.equal(1, waiting())
+    dict:delete(ledger.key .. ":overdue")
+    tick(0)
+    assert.equal(0, waiting())
   end)
 
   it("says all that was sent to who reads it, added up or not", function()
@@ -68,7 +62,6 @@ describe("the ledger of the node", function()
     local other = ledgers.open(dict, "spec", 2)
     local sent = 0
     for i = 1, 40 do
-      ngx.worker.count = function() return 1 end
       dict:delete(ledger.key .. ":overdue")
       tick(i)
       sent = sent + i
@@ -96,26 +89,72 @@ describe("the ledger of the node", function()
     assert.equal(6, tonumber(ledgers.read(ledger).totals[0]))
   end)
 
-  it("begins anew where an addition failed and the dict was emptied after that", function()
-    tick(1)
+  --- As a worker sends it that has had 7 requests of so many routes, each.
+  local function send_many(names)
     local tallies = {}
-    for i = 1, 1000 do
+    for i = 1, names do
       local counts = {}
-      for place = 1, tally.PLACES do counts[place] = 1 end
+      for place = 1, tally.PLACES do counts[place] = 7 end
       tallies[i] = { name = "name-" .. i, counts = counts, idle = false }
     end
-    local touched = { tallies = tallies, count = #tallies }
-    assert(dict:lpush(ledger.key .. ":slips", slip.write({ 7, 0 }, { touched, { tallies = {}, count = 0 } }, function() end)))
+    slip.write({ 7, 0 }, { { tallies = tallies, count = #tallies }, { tallies = {}, count = 0 } },
+      slices.in_slices(function() end), function(text) assert(dict:lpush(ledger.key .. ":slips", text)) end)
+  end
+
+  local function fill()
     local filler, n = ("x"):rep(65536), 0
     while dict:safe_set("filler" .. n, filler) do n = n + 1 end
+    filler = ("x"):rep(2048)
+    while dict:safe_set("filler" .. n, filler) do n = n + 1 end
+    return function()
+      for i = 0, n do dict:delete("filler" .. i) end
+    end
+  end
+
+  it("knows what found no room in the dict, and writes it when there is room", function()
+    tick(1)
+    send_many(1000)
+    local empty = fill()
     ledgers.read(ledger)
-    -- Its rows take twice the room that they had.
-    assert.is_nil(dict:get(ledger.key))
+    local other = ledgers.open(dict, "spec", 2)
+    empty()
+    tick(1)
+    assert.is_nil(ledgers.tick(ledger, true))
+    dict:delete(ledger.key .. ":overdue")
+    tick(1)
+    local found = ledgers.read(other)
+    assert.equal(10, tonumber(found.totals[0]))
+    assert.equal(1000, found.sections[1].count)
+    for row = 1, 1000 do assert.equal(7, tonumber(found.sections[1].numbers[row * 20 + 1])) end
+  end)
+
+  it("begins anew where an addition failed and the dict was emptied after that", function()
+    tick(1)
+    send_many(1000)
+    fill()
+    ledgers.read(ledger)
     dict:flush_all()
     dict:flush_expired()
     local found = ledgers.read(ledger)
     assert.equal(0, tonumber(found.totals[0]))
     assert.equal(0, found.sections[1].count)
+  end)
+
+  it("reads what another worker has added up, with many names", function()
+    send_many(1000)
+    ledgers.read(ledger)
+    send_many(900)
+    local other = ledgers.open(dict, "spec", 2)
+    for _ = 1, 3 do
+      local found = ledgers.read(other)
+      assert.equal(14, tonumber(found.totals[0]))
+      assert.equal(1000, found.sections[1].count)
+      for row = 1, 1000 do
+        local expected = row <= 900 and 14 or 7
+        assert.equal(expected, tonumber(found.sections[1].numbers[found.sections[1].rows["name-" .. row] * 20 + 1]))
+      end
+      ledger, other = other, ledger
+    end
   end)
 
   it("waits for who adds up right now", function()

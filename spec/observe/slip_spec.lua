@@ -1,5 +1,6 @@
 -- What a worker sends, read again: nothing is lost, nothing of it is believed that is not whole.
 
+local slices = require("resty.switchboard.observe.slices")
 local slip = require("resty.switchboard.observe.slip")
 local sheet = require("resty.switchboard.observe.sheet")
 local tally = require("resty.switchboard.observe.tally")
@@ -7,8 +8,6 @@ local dice = require("resty.switchboard.balance.dice")
 
 local WIDTH = sheet.NUMBERS_OF_ROW
 local MOST_NAMED = 1500
-
-local function none() end
 
 local function counted(name, requests)
   local counts = {}
@@ -20,18 +19,32 @@ end
 
 local function list(tallies) return { tallies = tallies, count = #tallies } end
 
---- Requests by name; "" has those of the rest.
-local function requests_in(section)
-  local found = {}
-  for row = 0, section.count do
-    local name = row == 0 and "" or section.names[row]
-    assert.is_nil(found[name], name)
-    found[name] = section.numbers[row * WIDTH + 2]
-    assert.equal(found[name], section.numbers[row * WIDTH])
-    local duration = section.numbers[row * WIDTH + 1 + tally.DURATION]
-    assert.is_true(math.abs(duration / (found[name] * 37 + 1e-9) - 1) < 1e-7 or duration == 0 and found[name] == 0, duration)
+--- What is sent of it.
+local function written(totals, lists, pauses)
+  local texts = {}
+  slip.write(totals, lists, slices.in_slices(pauses or function() end), function(text) texts[#texts + 1] = text end)
+  return texts
+end
+
+--- Requests by name of each section, "" has those of the rest; and the sum of the totals.
+local function read_all(texts, totals_count)
+  local found, totals = { { [""] = 0 }, { [""] = 0 } }, {}
+  for i = 1, totals_count do totals[i] = 0 end
+  for _, text in ipairs(texts) do
+    local made = slip.read(text, totals_count, 2)
+    for i = 1, totals_count do totals[i] = totals[i] + made.totals[i - 1] end
+    local rows, into = made.rows, found[made.section + 1]
+    for row = 0, rows.count do
+      local name = row == 0 and "" or rows.names[row]
+      local requests = rows.numbers[row * WIDTH + 2]
+      assert.is_true(row == 0 or into[name] == nil, name)
+      into[name] = (into[name] or 0) + requests
+      assert.equal(requests, rows.numbers[row * WIDTH])
+      local duration = rows.numbers[row * WIDTH + 1 + tally.DURATION]
+      assert.is_true(math.abs(duration / (requests * 37 + 1e-9) - 1) < 1e-7 or duration == 0 and requests == 0, duration)
+    end
   end
-  return found
+  return found, totals
 end
 
 describe("a slip", function()
@@ -51,12 +64,12 @@ describe("a slip", function()
       end
       local totals = { 0, 1.5, 2 ^ 40, dice.throw_below(7) + 1 }
       local last = totals[4]
-      local made = slip.write(totals, { list(sections[1]), list(sections[2]) }, none)
+      local made = written(totals, { list(sections[1]), list(sections[2]) })
       assert.same({ 0, 0, 0, 0 }, totals)
-      local found = slip.read(made, 4, 2)
-      assert.same({ 0, 1.5, 2 ^ 40, last }, { found.totals[0], found.totals[1], found.totals[2], found.totals[3] })
+      local found, sums = read_all(made, 4)
+      assert.same({ 0, 1.5, 2 ^ 40, last }, sums)
       for s = 1, 2 do
-        assert.same(expected[s], requests_in(found.sections[s]))
+        assert.same(expected[s], found[s])
         for _, each in ipairs(sections[s]) do
           assert.is_true(each.idle)
           assert.equal(0, tally.requests_of(each) + each.counts[tally.DURATION + 1])
@@ -66,7 +79,19 @@ describe("a slip", function()
   end)
 
   it("is none where nothing was counted", function()
-    assert.is_nil(slip.write({ 0, 0 }, { list {}, list {} }, none))
+    assert.same({}, written({ 0, 0 }, { list {}, list {} }))
+  end)
+
+  it("is small, however many names there are", function()
+    local tallies = {}
+    for i = 1, 1000 do tallies[i] = counted(("name-%d.example"):format(i), 1) end
+    local made = written({ 3, 4 }, { list(tallies), list { counted("instance", 2) } })
+    assert.equal(9, #made)
+    for _, text in ipairs(made) do assert.is_true(#text < 16384, #text) end
+    local found, totals = read_all(made, 2)
+    for i = 1, 1000 do assert.equal(1, found[1][("name-%d.example"):format(i)]) end
+    assert.equal(2, found[2].instance)
+    assert.same({ 3, 4 }, totals)
   end)
 
   it("names the busiest, with pauses, and sums up the others", function()
@@ -85,12 +110,14 @@ describe("a slip", function()
       for _, each in ipairs(tallies) do
         if tally.requests_of(each) > least and least < 1023 then busier[each.name] = tally.requests_of(each) end
       end
-      local made = slip.write({}, { list(tallies), list {} }, function() pauses = pauses + 1 end)
-      local section = slip.read(made, 0, 2).sections[1]
-      local found, sum = requests_in(section), 0
-      for _, requests in pairs(found) do sum = sum + requests end
+      local found, sum, names = read_all(written({}, { list(tallies), list {} }, function() pauses = pauses + 1 end), 0), 0, -1
+      found = found[1]
+      for _, requests in pairs(found) do
+        sum = sum + requests
+        names = names + 1
+      end
       assert.equal(all, sum)
-      assert.equal(MOST_NAMED, section.count)
+      assert.equal(MOST_NAMED, names)
       for name, requests in pairs(busier) do assert.equal(requests, found[name]) end
       assert.is_true(pauses >= 30, pauses)
     end
@@ -106,21 +133,24 @@ describe("a slip", function()
       tally.observe(entries[i], nil, ngx.now(), 200, 1, 0)
       sent = sent + 1
     end
-    local function sum_of(text)
-      local section, sum = slip.read(text, 0, 2).sections[1], 0
-      for row = 0, section.count do sum = sum + section.numbers[row * WIDTH + 2] end
+    local function sum_of(texts)
+      local sum = 0
+      for _, text in ipairs(texts) do
+        local rows = slip.read(text, 0, 2).rows
+        for row = 0, rows.count do sum = sum + rows.numbers[row * WIDTH + 2] end
+      end
       return sum
     end
     for _ = 1, 20000 do request() end
-    local first = slip.write({}, tally.take_touched(), function() for _ = 1, 50 do request() end end)
-    local second = slip.write({}, tally.take_touched(), none)
+    local first = written({}, tally.take_touched(), function() for _ = 1, 50 do request() end end)
+    local second = written({}, tally.take_touched())
     assert.is_true(sent > 20000)
     assert.equal(sent, sum_of(first) + sum_of(second))
-    assert.is_nil(slip.write({}, tally.take_touched(), none))
+    assert.same({}, written({}, tally.take_touched()))
   end)
 
   it("is refused when it is damaged, cut off or of another kind", function()
-    local made = slip.write({ 1, 2 }, { list { counted("a", 1), counted("b", 2) }, list { counted("c", 3) } }, none)
+    local made = written({ 1, 2 }, { list { counted("a", 1), counted("b", 2) }, list {} })[1]
     assert.is_not_nil(slip.read(made, 2, 2))
     for length = 0, #made - 1 do assert.is_nil(slip.read(made:sub(1, length), 2, 2)) end
     assert.is_nil(slip.read(made .. "x", 2, 2))
@@ -129,8 +159,8 @@ describe("a slip", function()
       local bytes = {}
       for i = 1, dice.throw_below(400) do bytes[i] = string.char(dice.throw_below(256)) end
       slip.read(table.concat(bytes), 2, 2)
-      -- The numbers of rows and bytes, changed.
-      local at = 16 + dice.throw_below(20)
+      -- The numbers of the section, of rows and of bytes, changed.
+      local at = dice.throw_below(40)
       slip.read(made:sub(1, at) .. string.char(dice.throw_below(256)) .. made:sub(at + 2), 2, 2)
     end
   end)

@@ -35,7 +35,7 @@ function reserve(buffer: Buffer, size: number, kept: number): void {
 }
 
 /** A place in it, or in any other bytes. */
-function at(bytes: CData, offset: number): CData {
+function at(bytes: CData | Numbers, offset: number): CData {
   return ((cast("char *", bytes) as unknown as number) + offset) as unknown as CData;
 }
 

@@ -15,19 +15,22 @@ export interface Page {
   open: boolean;
   words: (string | number)[];
   count: number;
+  /** Something was written: all that follows begins with the end of a line. */
+  begun: boolean;
   /** Takes the words whenever there are enough of them, and keeps none; may yield. */
   write: (this: void, words: (string | number)[]) => void;
 }
 
-/** Words that are written at once, of 500 lines: some tenths of a millisecond of work. */
-const WORDS_AT_ONCE = 2500;
+/** Words that are written at once, of 200 lines: two tenths of a millisecond of work. */
+const WORDS_AT_ONCE = 600;
 /** nginx writes whole numbers below as they are. */
 const WHOLE = 1e14;
 
 function create(open: boolean, write: (this: void, words: (string | number)[]) => void): Page {
-  return { open, words: [], count: 0, write };
+  return { open, words: [], count: 0, begun: false, write };
 }
 
+/** Writes what there is. */
 function flush(page: Page): void {
   const { words, count } = page;
   if (count > 0) {
@@ -67,24 +70,22 @@ function text(page: Page, words: string): void {
 /** Begins a family; all its samples follow before the next one. */
 function family(page: Page, name: string, kind: Kind, help: string): void {
   const called = page.open && kind === "counter" ? string.gsub(name, "_total$", "")[0] : name;
-  text(page, `# HELP ${called} ${help}\n# TYPE ${called} ${kind}\n`);
+  text(page, `${page.begun ? "\n" : ""}# HELP ${called} ${help}\n# TYPE ${called} ${kind}`);
+  page.begun = true;
 }
 
 /**
  * A sample, from parts that there are anyway: no string is made of them.
  *
- * @param series what the line begins with, such as `a_total{`
- * @param labels such as `route="a.example"`
- * @param more what comes before the value, such as `,code="2xx"} `
+ * @param series the end of the line before and what this one begins with, such as `\na_total{code="2xx",`
+ * @param labels what comes before the value, such as `route="a.example"} `
  */
-function row(page: Page, series: string, labels: string, more: string, value: number): void {
+function row(page: Page, series: string, labels: string, value: number): void {
   const { words: all, count } = page;
   all[count] = series;
   all[count + 1] = labels;
-  all[count + 2] = more;
-  all[count + 3] = word_of(value);
-  all[count + 4] = "\n";
-  page.count = count + 5;
+  all[count + 2] = word_of(value);
+  page.count = count + 3;
   if (page.count >= WORDS_AT_ONCE) {
     flush(page);
   }
@@ -92,14 +93,12 @@ function row(page: Page, series: string, labels: string, more: string, value: nu
 
 /** @param series its name, and its labels in braces */
 function sample(page: Page, series: string, value: number): void {
-  row(page, series, "", " ", value);
+  row(page, `\n${series}`, " ", value);
 }
 
 /** Ends the page. */
 function finish(page: Page): void {
-  if (page.open) {
-    text(page, "# EOF\n");
-  }
+  text(page, page.open ? "\n# EOF\n" : "\n");
   flush(page);
 }
 
@@ -117,4 +116,4 @@ function content_type(open: boolean): string {
     : "text/plain; version=0.0.4; charset=utf-8";
 }
 
-export { content_type, create, escape, family, finish, row, sample, wants_open_metrics };
+export { content_type, create, escape, family, finish, flush, row, sample, wants_open_metrics };

@@ -1,9 +1,11 @@
 /** The families of counters: their totals, and the same by route and by instance. */
 
+import { breathe } from "./breath";
 import { SERIES, total_of } from "./counters";
 import { escape, family, Kind, Page, row as write_row, sample } from "./exposition";
 import { REST } from "./ledger";
 import { NUMBERS_OF_ROW, Section, Sheet } from "./sheet";
+import { in_slices, step } from "./slices";
 import { ANSWERS, BOUNDS, BUCKETS, CLASSES, DURATION, TRIES } from "./tally";
 
 const HELP: Record<string, [Kind, string] | undefined> = {
@@ -32,11 +34,6 @@ const HELP: Record<string, [Kind, string] | undefined> = {
 };
 
 const CLASS_NAMES = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-/** The same as the end of a series. */
-const CODES: string[] = [];
-for (const name of CLASS_NAMES) {
-  CODES.push(`,code="${name}"} `);
-}
 
 function family_of(series: string): string {
   const [name] = string.match(series, "^[^{]+");
@@ -60,53 +57,44 @@ function sum_of(section: Section, place: number): number {
   return sum;
 }
 
-/** What stands between the other labels of a histogram's bucket and its value. */
-function bounds_after(comma: string): string[] {
-  const found: string[] = [];
-  for (const bound of BOUNDS) {
-    found.push(`${comma}le="${string.format("%.14g", bound / 1000)}"} `);
-  }
-  found.push(`${comma}le="+Inf"} `);
-  return found;
-}
-
-/** The words of a histogram beside its labels and values. */
+/** What the lines of a histogram begin with: those of its buckets, of its sum and of its count. */
 interface Histogram {
-  bucket: string;
-  bounds: string[];
+  buckets: string[];
   sum: string;
   count: string;
-  end: string;
 }
 
+/** @param is_labelled other labels follow */
 function histogram(name: string, is_labelled: boolean): Histogram {
-  const [brace, end] = is_labelled ? ["{", "} "] : ["", " "];
-  return {
-    bucket: `${name}_bucket{`,
-    bounds: bounds_after(is_labelled ? "," : ""),
-    sum: `${name}_sum${brace}`,
-    count: `${name}_count${brace}`,
-    end,
-  };
+  const end = is_labelled ? "," : "} ";
+  const buckets: string[] = [];
+  for (const bound of BOUNDS) {
+    buckets.push(`\n${name}_bucket{le="${string.format("%.14g", bound / 1000)}"${end}`);
+  }
+  buckets.push(`\n${name}_bucket{le="+Inf"${end}`);
+  const brace = is_labelled ? "{" : " ";
+  return { buckets, sum: `\n${name}_sum${brace}`, count: `\n${name}_count${brace}` };
 }
 
-/** @param row undefined: all of them together */
+/**
+ * @param labels all others, and what comes after them
+ * @param row undefined: all of them together
+ */
 function write_histogram(
   page: Page,
-  words: Histogram,
+  { buckets, sum, count }: Histogram,
   labels: string,
   section: Section,
   row: number | undefined,
 ): void {
-  const { bucket, bounds, end } = words;
   let below = 0;
-  for (const i of $range(0, bounds.length - 1)) {
+  for (const i of $range(0, buckets.length - 1)) {
     below += row !== undefined ? number_at(section, row, BUCKETS + i) : sum_of(section, BUCKETS + i);
-    write_row(page, bucket, labels, bounds[i]!, below);
+    write_row(page, buckets[i]!, labels, below);
   }
   const duration = row !== undefined ? number_at(section, row, DURATION) : sum_of(section, DURATION);
-  write_row(page, words.sum, labels, end, duration / 1000);
-  write_row(page, words.count, labels, end, below);
+  write_row(page, sum, labels, duration / 1000);
+  write_row(page, count, labels, below);
 }
 
 /** Totals over all routes. They name none. */
@@ -135,12 +123,43 @@ function write_totals(page: Page, sheet: Sheet, counting: boolean): void {
   }
 }
 
-function labels_of(section: Section, what: string): string[] {
-  const labels = [`${what}="${REST}"`];
-  for (const name of section.names) {
-    labels.push(`${what}="${escape(name)}"`);
+/** The rows of a section, as they are named when a page begins with it. */
+interface Named {
+  section: Section;
+  /** Of rows 1, 2, … */
+  names: string[];
+  /** From row 0: the label of each, and the end of all. */
+  labels: string[];
+}
+
+function named(section: Section, what: string): Named {
+  const names: string[] = [];
+  const labels = [`${what}="${REST}"} `];
+  const slices = in_slices(breathe);
+  for (const row of $range(1, section.count)) {
+    names[row - 1] = section.names[row - 1]!;
   }
-  return labels;
+  for (const name of names) {
+    labels.push(`${what}="${escape(name)}"} `);
+    step(slices, 1);
+  }
+  return { section, names, labels };
+}
+
+/** Whether a row is still that of the name that it had: else no line has that name any more, and none the new one yet. */
+function is_still({ section, names }: Named, row: number): boolean {
+  return row === 0 || section.names[row - 1] === names[row - 1];
+}
+
+/** A family of counters, one line a row. */
+function write_counters(page: Page, name: string, help: string, rows: Named, place: number): void {
+  family(page, name, "counter", help);
+  const series = `\n${name}{`;
+  for (const row of $range(0, rows.names.length)) {
+    if (is_still(rows, row)) {
+      write_row(page, series, rows.labels[row]!, number_at(rows.section, row, place));
+    }
+  }
 }
 
 /**
@@ -149,30 +168,30 @@ function labels_of(section: Section, what: string): string[] {
  * @param what the label that names them, and part of the families' names: `route`, `instance`
  */
 function write_section(page: Page, section: Section, what: string): void {
-  const labels = labels_of(section, what);
+  const rows = named(section, what);
+  const { labels } = rows;
   const prefix = `switchboard_${what}`;
   family(page, `${prefix}_requests_total`, "counter", `Requests by ${what} and status class.`);
-  const requests = `${prefix}_requests_total{`;
-  for (const row of $range(0, section.count)) {
+  const requests: string[] = [];
+  for (const code of CLASS_NAMES) {
+    requests.push(`\n${prefix}_requests_total{code="${code}",`);
+  }
+  for (const row of $range(0, rows.names.length)) {
     for (const i of $range(0, 4)) {
-      write_row(page, requests, labels[row]!, CODES[i]!, number_at(section, row, CLASSES + i));
+      if (is_still(rows, row)) {
+        write_row(page, requests[i]!, labels[row]!, number_at(section, row, CLASSES + i));
+      }
     }
   }
   family(page, `${prefix}_duration_seconds`, "histogram", `How long requests took, by ${what}.`);
   const durations = histogram(`${prefix}_duration_seconds`, true);
-  for (const row of $range(0, section.count)) {
-    write_histogram(page, durations, labels[row]!, section, row);
+  for (const row of $range(0, rows.names.length)) {
+    if (is_still(rows, row)) {
+      write_histogram(page, durations, labels[row]!, section, row);
+    }
   }
-  family(page, `${prefix}_tries_total`, "counter", `Tries by ${what}.`);
-  const tries = `${prefix}_tries_total{`;
-  for (const row of $range(0, section.count)) {
-    write_row(page, tries, labels[row]!, "} ", number_at(section, row, TRIES));
-  }
-  family(page, `${prefix}_answers_total`, "counter", `Answers of the router itself, by ${what}.`);
-  const answers = `${prefix}_answers_total{`;
-  for (const row of $range(0, section.count)) {
-    write_row(page, answers, labels[row]!, "} ", number_at(section, row, ANSWERS));
-  }
+  write_counters(page, `${prefix}_tries_total`, `Tries by ${what}.`, rows, TRIES);
+  write_counters(page, `${prefix}_answers_total`, `Answers of the router itself, by ${what}.`, rows, ANSWERS);
 }
 
 export { CLASS_NAMES, number_at, sum_of, write_section, write_totals };

@@ -1,37 +1,40 @@
 /**
  * What the node has counted, over all its workers and over their reloads.
  *
- * Once a second each worker appends what it has counted since, if anything, to a list in the shared dict, as one slip;
- * one of them adds up what stands in the list, in another value, once a second or, where few come, every five. Who reads a page of metrics does so too, and sees
- * everything but the last second of other workers.
+ * Once a second each worker appends what it has counted since, if anything, to a list in the shared dict, as slips; one of
+ * them adds up what stands in the list, and writes the sums to the dict, once a second or, where few come, every five. Who
+ * reads a page of metrics does so too.
  */
 
-import { breathe as breathe_long } from "./breath";
-import { clear, create, pack, Sheet, unpack_into } from "./sheet";
-import { read as read_slip, Slip, write as write_slip } from "./slip";
-import { take_touched } from "./tally";
+import { absent } from "../absent";
+import { breathe as breathe_seldom } from "./breath";
+import { blocks_of, pack_block, pack_head, unpack_block, unpack_head } from "./blocks";
+import { BLOCK, clear, create, cut, Sheet } from "./sheet";
+import { in_slices, SLICE, Slices, step } from "./slices";
+import { read as read_slip, Slip, write as write_slips } from "./slip";
+import { take_touched, touched_count } from "./tally";
 import { fade, merge } from "./top";
 
-/** Another number whenever observe/slip or observe/sheet is another: after a reload the dict has those of before. */
-const FORMAT = 2;
+/** Another number whenever observe/slip or observe/blocks is another: after a reload the dict has those of before. */
+const FORMAT = 3;
 /** Names of a section that have counts of their own. */
 const MOST_NAMES = 1000;
 /** The name of the counts of all others. */
 const REST = "other";
 /** Slips whose addition is worth the writing of all sums, which takes as long as the addition of some of them. */
-const A_FEW = 8;
+const A_FEW = 16;
 /** Seconds from one addition to the next, and where workers have had little to send. */
 const PERIOD = 0.9;
 const LONG_PERIOD = 4.9;
 /** Seconds after which a worker that began an addition is thought to have died of it; and after which it takes no more. */
 const LONGEST_ADDITION = 2;
 const LONG_ADDITION = 1;
-/** Names after whose counts there is a pause; a slip is added in one go. */
-const SLICE = 256;
+/** Routes and instances that have counted something, up to which who reads sends it first. */
+const MOST_SENT = 1000;
+/** Seconds that somebody waits for his turn to add up; after this long whoever had it has died. */
+const LONGEST_WAIT = 4;
 /** Seconds between two slices. */
 const BREATH = 0.001;
-/** Slices without a breath in between where somebody waits for the sums. */
-const SELDOM = 4;
 const SECTIONS = 2;
 
 export interface Ledger {
@@ -42,6 +45,12 @@ export interface Ledger {
   key: string;
   /** Could not be appended: the dict was full. */
   unsent: string[];
+  /** What the node has counted, as this worker has left it. */
+  node: Sheet;
+  /** The number of the addition that left it so; undefined: it is in the middle of one. */
+  number: number | undefined;
+  /** Unix seconds until which its weights have faded. */
+  faded_at: number;
 }
 
 /** @param signature differs wherever the totals do */
@@ -50,21 +59,19 @@ function open(dict: NgxSharedDict, signature: string, totals_count: number): Led
   for (const i of $range(1, totals_count)) {
     totals[i - 1] = 0;
   }
-  return { dict, totals, key: `${signature}:${FORMAT}`, unsent: [] };
+  return {
+    dict,
+    totals,
+    key: `${signature}:${FORMAT}`,
+    unsent: [],
+    node: create(totals_count, SECTIONS),
+    number: absent,
+    faded_at: 0,
+  };
 }
 
 function breathe(): void {
   ngx.sleep(BREATH);
-}
-
-let slices = 0;
-
-/** For who waits for the sums: in a busy worker a breath is as long as all that waits there. */
-function breathe_seldom(): void {
-  slices += 1;
-  if (slices % SELDOM === 0) {
-    breathe_long();
-  }
 }
 
 function hold_breath(): void {
@@ -82,10 +89,9 @@ function send(ledger: Ledger, text: string): string | undefined {
 /**
  * Sends what this worker has counted since the last time.
  *
- * @param pause is called after each slice
  * @returns why it could not be sent; then it is kept, and sent the next time
  */
-function send_counted(ledger: Ledger, pause: () => void): string | undefined {
+function send_counted(ledger: Ledger, slices: Slices): string | undefined {
   const { unsent } = ledger;
   ledger.unsent = [];
   let failed: string | undefined = undefined;
@@ -95,85 +101,96 @@ function send_counted(ledger: Ledger, pause: () => void): string | undefined {
   if (failed !== undefined) {
     return failed;
   }
-  const text = write_slip(ledger.totals, take_touched(), pause);
-  return text !== undefined ? send(ledger, text) : undefined;
+  write_slips(ledger.totals, take_touched(), slices, (text) => {
+    failed = send(ledger, text) ?? failed;
+  });
+  return failed;
 }
 
-function add_up(node: Sheet, slip: Slip): void {
-  for (const i of $range(0, node.totals_count - 1)) {
-    node.totals.set(i, node.totals.get(i) + slip.totals.get(i));
+/** Reads the sums of another worker. */
+function read_sums(ledger: Ledger, slices: Slices): void {
+  const { dict, key, node } = ledger;
+  ledger.faded_at = (dict.get(`${key}:at`)[0] as number | undefined) ?? ngx.now();
+  const [head] = dict.get(key);
+  const counts = head !== undefined ? unpack_head(node, head as string) : undefined;
+  if (counts === undefined) {
+    clear(node);
+    return;
   }
   for (const i of $range(0, SECTIONS - 1)) {
-    merge(node.sections[i]!, slip.sections[i]!, MOST_NAMES, REST);
-  }
-}
-
-/** What the node has counted, as this worker has left it. */
-let node: Sheet | undefined = undefined;
-/** The number of the addition that left it so; undefined: it is in the middle of one, or that failed. */
-let number_of_node: number | undefined = undefined;
-
-/** What the node has counted until the addition with this number. */
-function node_before(ledger: Ledger, number: number): Sheet {
-  const { dict, key, totals } = ledger;
-  const is_mine = number_of_node !== undefined && number === number_of_node + 1;
-  number_of_node = undefined;
-  node = node ?? create(totals.length, SECTIONS);
-  if (!is_mine) {
-    const [before] = dict.get(key);
-    if (before === undefined || !unpack_into(node, before as string)) {
-      clear(node);
+    const section = node.sections[i]!;
+    cut(section, counts[i]!);
+    for (const block of $range(0, blocks_of(counts[i]!) - 1)) {
+      const [text] = dict.get(`${key}:${i}:${block}`);
+      if (text === undefined || !unpack_block(section, block, counts[i]!, text as string)) {
+        cut(section, block * BLOCK);
+        break;
+      }
+      step(slices, SLICE);
     }
   }
-  return node;
 }
 
-/** @returns what it took off the list */
-function add_slips(ledger: Ledger, into: Sheet, may_wait: boolean): string[] {
-  const { dict, key, totals } = ledger;
+/** @returns why not all could be written: the dict is too small */
+function write_sums({ dict, key, node }: Ledger, slices: Slices): string | undefined {
+  let [, failed] = dict.safe_set(key, pack_head(node));
+  for (const i of $range(0, SECTIONS - 1)) {
+    const section = node.sections[i]!;
+    for (const block of $range(0, blocks_of(section.count) - 1)) {
+      step(slices, SLICE);
+      const [, err] = dict.safe_set(`${key}:${i}:${block}`, pack_block(section, block));
+      failed = failed ?? err;
+    }
+  }
+  return failed;
+}
+
+function add_slip(node: Sheet, { totals, section, rows }: Slip): void {
+  for (const i of $range(0, node.totals_count - 1)) {
+    node.totals.set(i, node.totals.get(i) + totals.get(i));
+  }
+  merge(node.sections[section]!, rows, MOST_NAMES, REST);
+}
+
+function add_slips({ dict, key, node, totals }: Ledger, slices: Slices): void {
   const until = ngx.now() + LONG_ADDITION;
-  const taken: string[] = [];
-  let rows = 0;
   let [text] = dict.lpop(`${key}:slips`);
   while (text !== undefined) {
-    taken.push(text as string);
     const slip = read_slip(text as string, totals.length, SECTIONS);
     if (slip !== undefined) {
-      add_up(into, slip);
-      rows += slip.sections[0]!.count + slip.sections[1]!.count;
-    }
-    if (may_wait && rows >= SLICE) {
-      rows = 0;
-      breathe();
+      add_slip(node, slip);
+      step(slices, 1 + slip.rows.count);
     }
     text = ngx.now() < until ? dict.lpop(`${key}:slips`)[0] : undefined;
   }
-  return taken;
 }
 
-function add_all(ledger: Ledger, may_wait: boolean): string | undefined {
-  const { dict, key } = ledger;
-  const now = ngx.now();
-  const [number, full] = dict.incr(`${key}:number`, 1, 0);
+function add_all(ledger: Ledger, slices: Slices): string | undefined {
+  const { dict, key, node } = ledger;
+  const any = (dict.llen(`${key}:slips`)[0] ?? 0) > 0;
+  const [number, full] = dict.incr(`${key}:number`, any ? 1 : 0, 0);
   if (number === undefined) {
     return full;
   }
-  const sum = node_before(ledger, number);
-  const [last] = dict.get(`${key}:at`);
-  for (const section of sum.sections) {
-    fade(section, now - ((last as number | undefined) ?? now));
+  const is_known = ledger.number === (any ? number - 1 : number);
+  ledger.number = undefined;
+  if (!is_known) {
+    read_sums(ledger, slices);
   }
-  const taken = add_slips(ledger, sum, may_wait);
-  const [ok, err] = dict.safe_set(key, pack(sum));
-  if (!ok) {
-    for (const each of taken) {
-      dict.lpush(`${key}:slips`, each);
-    }
-    return err;
+  const now = ngx.now();
+  for (const section of node.sections) {
+    fade(section, now - ledger.faded_at);
   }
-  dict.set(`${key}:at`, now);
-  number_of_node = number;
-  return undefined;
+  ledger.faded_at = now;
+  let failed: string | undefined = undefined;
+  if (any) {
+    add_slips(ledger, slices);
+    failed = write_sums(ledger, slices);
+    dict.set(`${key}:at`, now);
+  }
+  // Where that failed this worker knows the sums: it writes them the next time, unless another one adds up before.
+  ledger.number = number;
+  return failed;
 }
 
 /**
@@ -181,30 +198,30 @@ function add_all(ledger: Ledger, may_wait: boolean): string | undefined {
  *
  * @returns whether it did, and why that failed: the dict is too small
  */
-function add_up_slips(ledger: Ledger, may_wait: boolean): LuaMultiReturn<[boolean, string | undefined]> {
+function add_up_slips(ledger: Ledger, slices: Slices): LuaMultiReturn<[boolean, string | undefined]> {
   const lock = `${ledger.key}:lock`;
   const [mine] = ledger.dict.add(lock, true, LONGEST_ADDITION);
   if (!mine) {
     return $multi(false, undefined);
   }
-  const err = add_all(ledger, may_wait);
+  const err = add_all(ledger, slices);
   ledger.dict.delete(lock);
   return $multi(true, err);
 }
 
-/** Whether it is time to add up: a few slips wait, and one of each worker; or one does for long. */
+/** Whether it is time to add up: a few slips wait, or one does for long. */
 function is_due({ dict, key }: Ledger): boolean {
   const [waiting] = dict.llen(`${key}:slips`);
   return (
     (waiting ?? 0) > 0 &&
     dict.add(`${key}:due`, true, PERIOD)[0] &&
-    (waiting! >= math.max(A_FEW, ngx.worker.count()) || dict.add(`${key}:overdue`, true, LONG_PERIOD)[0])
+    (waiting! >= A_FEW || dict.add(`${key}:overdue`, true, LONG_PERIOD)[0])
   );
 }
 
 /** Sends what this worker has counted; does not yield. */
 function flush(ledger: Ledger): void {
-  send_counted(ledger, hold_breath);
+  send_counted(ledger, in_slices(hold_breath));
 }
 
 /**
@@ -213,28 +230,31 @@ function flush(ledger: Ledger): void {
  * @param may_wait it yields where it is much
  */
 function tick(ledger: Ledger, may_wait: boolean): string | undefined {
-  const err = send_counted(ledger, may_wait ? breathe : hold_breath);
+  const slices = in_slices(may_wait ? breathe : hold_breath);
+  const err = send_counted(ledger, slices);
   if (!is_due(ledger)) {
     return err;
   }
-  const [, problem] = add_up_slips(ledger, may_wait);
+  const [, problem] = add_up_slips(ledger, slices);
   return problem ?? err;
 }
 
-/** What the node has counted; a sheet of its own, which nobody changes. Yields. */
+/**
+ * What the node has counted, but for the last second of other workers, and of this one where so much of it is new that it
+ * would take long to send. Yields.
+ *
+ * The sheet goes on being added to: who yields while he reads it finds later counts, and a row may have another name.
+ */
 function read(ledger: Ledger): Sheet {
-  const { dict, key, totals } = ledger;
-  send_counted(ledger, breathe_seldom);
-  const until = ngx.now() + LONGEST_ADDITION;
-  while (!add_up_slips(ledger, true)[0] && ngx.now() < until) {
+  const slices = in_slices(breathe_seldom);
+  if (touched_count() <= MOST_SENT) {
+    send_counted(ledger, slices);
+  }
+  const until = ngx.now() + LONGEST_WAIT;
+  while (!add_up_slips(ledger, slices)[0] && ngx.now() < until) {
     breathe();
   }
-  const found = create(totals.length, SECTIONS);
-  const [text] = dict.get(key);
-  if (text !== undefined) {
-    unpack_into(found, text as string);
-  }
-  return found;
+  return ledger.node;
 }
 
 export { flush, open, read, REST, tick };

@@ -4,7 +4,17 @@ import { list_out } from "../health/verdict";
 import { down_since } from "../store/outage";
 import { read_counts, total_in_flight } from "./counters";
 import { breathe } from "./breath";
-import { content_type, create, escape, family, finish, Page, sample, wants_open_metrics } from "./exposition";
+import {
+  content_type,
+  create,
+  escape,
+  family,
+  finish,
+  flush,
+  Page,
+  sample,
+  wants_open_metrics,
+} from "./exposition";
 import { SnapshotState } from "../route/snapshot_keeper";
 import { write_section, write_totals } from "./families";
 import { Watched } from "./health";
@@ -120,6 +130,7 @@ function metrics(watched: Watched, by_name: boolean): void {
   const sheet = read_counts();
   const page = create(open, write_and_yield);
   write_totals(page, sheet, counting);
+  flush(page);
   gauge(page, "switchboard_in_flight", "Requests that run right now.", total_in_flight(watched.state));
   write_ejections(page, watched.state, by_name && counting_instances);
   write_store(page, watched);

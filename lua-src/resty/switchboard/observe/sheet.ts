@@ -1,21 +1,19 @@
 /**
- * What the node has counted in all, as one packed value.
+ * What the node has counted in all: totals, and counts by name in rows.
  *
- *     <totals>                             whole numbers of this line and the next: how many
- *     <names> <bytes of the names>         one such line per section
- *     <name> LF <name> LF …                per section
- *     totals, then the rows of each section, row 0 first: doubles as the machine has them
- *
- * Row 0 of a section is the rest: what is counted under no name. The first number of a row says how busy it is, the
- * others are counts.
+ * Row 0 of a section is the rest: what is counted under no name. The first number of a row says how busy it is, the others
+ * are counts. How it stands in a shared dict: observe/blocks.
  */
 
 import { copy, fill, new as allocate } from "ffi";
-import { create as create_buffer, Numbers, put, reserve as reserve_bytes, text_of } from "./buffer";
+import { Numbers } from "./buffer";
 
 const BYTES = 8;
 /** The numbers of a row: one for how busy it is, and the counts of a tally. */
 const NUMBERS_OF_ROW = 20;
+const ROW = NUMBERS_OF_ROW * BYTES;
+/** Rows of a block: 10 kB. */
+const BLOCK = 64;
 
 /** Counts by name. */
 export interface Rows {
@@ -31,8 +29,8 @@ export interface Section extends Rows {
   rows: LuaTable<string, number>;
   /** Rows for which there is room, row 0 included. */
   room: number;
-  /** `names` as they were packed last; undefined: they have changed since. */
-  packed_names: string | undefined;
+  /** The names of each block as they were packed last; undefined: they have changed since. */
+  packed: (string | undefined)[];
 }
 
 export interface Sheet {
@@ -52,7 +50,7 @@ function create_section(): Section {
     count: 0,
     numbers: doubles(NUMBERS_OF_ROW),
     room: 1,
-    packed_names: "",
+    packed: [],
   };
 }
 
@@ -69,10 +67,26 @@ function reserve(section: Section, rows: number): void {
   if (rows > section.room) {
     const room = math.max(rows, 2 * section.room);
     const numbers = doubles(room * NUMBERS_OF_ROW);
-    copy(numbers, section.numbers, (section.count + 1) * NUMBERS_OF_ROW * BYTES);
+    copy(numbers, section.numbers, (section.count + 1) * ROW);
     section.numbers = numbers;
     section.room = room;
   }
+}
+
+function block_of(row: number): number {
+  return math.floor((row - 1) / BLOCK);
+}
+
+/** Gives a row to a name, in place of the one that has it. */
+function rename(section: Section, row: number, name: string): void {
+  const before = section.names[row - 1];
+  // What is unpacked may have it in another row already.
+  if (before !== undefined && section.rows.get(before) === row) {
+    section.rows.delete(before);
+  }
+  section.rows.set(name, row);
+  section.names[row - 1] = name;
+  section.packed[block_of(row)] = undefined;
 }
 
 /** Gives a name a new row of zeros, and returns its number. */
@@ -80,128 +94,33 @@ function append(section: Section, name: string): number {
   reserve(section, section.count + 2);
   const row = section.count + 1;
   section.count = row;
-  section.names[row - 1] = name;
-  section.rows.set(name, row);
-  section.packed_names = undefined;
+  rename(section, row, name);
   for (const i of $range(row * NUMBERS_OF_ROW, (row + 1) * NUMBERS_OF_ROW - 1)) {
     section.numbers.set(i, 0);
   }
   return row;
 }
 
-function pack_names(section: Section): string {
-  if (section.packed_names === undefined) {
-    section.packed_names = section.count > 0 ? `${table.concat(section.names, "\n")}\n` : "";
-  }
-  return section.packed_names;
-}
-
-/** No pack yields: one is enough. */
-const buffer = create_buffer();
-
-/** The whole sheet as one value of a shared dict. */
-function pack(sheet: Sheet): string {
-  let head = `${sheet.totals_count}\n`;
-  let size = sheet.totals_count * BYTES;
-  for (const section of sheet.sections) {
-    const names = pack_names(section);
-    head += `${section.count} ${names.length}\n`;
-    size += names.length + (section.count + 1) * NUMBERS_OF_ROW * BYTES;
-  }
-  reserve_bytes(buffer, head.length + size, 0);
-  let end = put(buffer, 0, head, head.length);
-  for (const section of sheet.sections) {
-    const names = pack_names(section);
-    end = put(buffer, end, names, names.length);
-  }
-  end = put(buffer, end, sheet.totals, sheet.totals_count * BYTES);
-  for (const section of sheet.sections) {
-    end = put(buffer, end, section.numbers, (section.count + 1) * NUMBERS_OF_ROW * BYTES);
-  }
-  return text_of(buffer, end);
-}
-
-function set_names(section: Section, text: string): void {
-  section.names = [];
-  section.rows = new LuaTable();
-  let at = 1;
-  let [stop] = string.find(text, "\n", at, true);
-  while (stop !== undefined) {
-    const name = string.sub(text, at, stop - 1);
-    section.names.push(name);
-    section.rows.set(name, section.names.length);
-    at = stop + 1;
-    [stop] = string.find(text, "\n", at, true);
-  }
-  section.packed_names = text;
-}
-
-/** Reads `<a> <b> LF`; undefined: it does not stand there. */
-function read_line(text: string, at: number): LuaMultiReturn<[number, number, number] | [undefined]> {
-  const [a, b, stop] = string.match(text, "^(%d+) ?(%d*)\n()", at);
-  if (a === undefined) {
-    return $multi(undefined);
-  }
-  return $multi(tonumber(a)!, tonumber(b) ?? 0, tonumber(stop)!);
-}
-
-/**
- * Fills a sheet with a packed one.
- *
- * @returns false: it is none of these numbers of totals and sections; the sheet is as it was
- */
-function unpack_into(sheet: Sheet, text: string): boolean {
-  let [totals, , at] = read_line(text, 1);
-  if (totals !== sheet.totals_count) {
-    return false;
-  }
-  const counts: number[] = [];
-  const lengths: number[] = [];
-  let size = totals * BYTES;
-  for (const _ of sheet.sections) {
-    const [count, length, after] = read_line(text, at!);
-    if (count === undefined) {
-      return false;
+/** Forgets all rows behind so many. */
+function cut(section: Section, count: number): void {
+  for (const row of $range(section.names.length, count + 1, -1)) {
+    const name = section.names[row - 1]!;
+    if (section.rows.get(name) === row) {
+      section.rows.delete(name);
     }
-    counts.push(count);
-    lengths.push(length);
-    size += length + (count + 1) * NUMBERS_OF_ROW * BYTES;
-    at = after;
+    section.names[row - 1] = undefined!;
+    section.packed[block_of(row)] = undefined;
   }
-  if (text.length !== at! - 1 + size) {
-    return false;
-  }
-  for (const i of $range(0, counts.length - 1)) {
-    const section = sheet.sections[i]!;
-    const names = string.sub(text, at!, at! + lengths[i]! - 1);
-    at = at! + lengths[i]!;
-    if (names !== section.packed_names) {
-      set_names(section, names);
-    }
-    section.count = 0;
-    reserve(section, counts[i]! + 1);
-    section.count = counts[i]!;
-  }
-  copy(sheet.totals, string.sub(text, at!, at! + totals * BYTES - 1), totals * BYTES);
-  at = at! + totals * BYTES;
-  for (const section of sheet.sections) {
-    const bytes = (section.count + 1) * NUMBERS_OF_ROW * BYTES;
-    copy(section.numbers, string.sub(text, at, at + bytes - 1), bytes);
-    at += bytes;
-  }
-  return true;
+  section.count = math.min(section.count, count);
 }
 
 /** Makes a sheet empty again. */
 function clear(sheet: Sheet): void {
   fill(sheet.totals, sheet.totals_count * BYTES);
   for (const section of sheet.sections) {
-    fill(section.numbers, NUMBERS_OF_ROW * BYTES);
-    section.count = 0;
-    if (section.packed_names !== "") {
-      set_names(section, "");
-    }
+    fill(section.numbers, ROW);
+    cut(section, 0);
   }
 }
 
-export { append, clear, create, NUMBERS_OF_ROW, pack, unpack_into };
+export { append, BLOCK, clear, create, cut, NUMBERS_OF_ROW, rename, reserve, ROW };

@@ -215,6 +215,11 @@ function take_touched(): Touched[] {
   return taken;
 }
 
+/** How many routes and instances have counted since the last call of `take_touched`. */
+function touched_count(): number {
+  return routes.count + instances.count;
+}
+
 /** Whether requests are counted, and whether instances are counted one by one. */
 function is_counting(): LuaMultiReturn<[boolean, boolean]> {
   return $multi(counting, counting_instances);
@@ -235,5 +240,6 @@ export {
   send_after_each,
   set_mode,
   take_touched,
+  touched_count,
   TRIES,
 };

@@ -10,7 +10,7 @@
  */
 
 import { throw_below } from "../balance/dice";
-import { append, NUMBERS_OF_ROW, Rows, Section } from "./sheet";
+import { append, NUMBERS_OF_ROW, rename, Rows, Section } from "./sheet";
 
 /** Seconds in which a weight halves. */
 const HALF_LIFE = 30;
@@ -48,10 +48,7 @@ function hand_over(section: Section, row: number, name: string): void {
     numbers.set(i, numbers.get(i) + numbers.get(first + i));
     numbers.set(first + i, 0);
   }
-  section.rows.delete(section.names[row - 1]!);
-  section.rows.set(name, row);
-  section.names[row - 1] = name;
-  section.packed_names = undefined;
+  rename(section, row, name);
 }
 
 function add(into: Section, row: number, from: Rows, from_row: number): void {
