@@ -1,35 +1,43 @@
-local breathe = require("resty.switchboard.observe.breath").breathe
+local begin = require("resty.switchboard.observe.breath").begin
 
 describe("the breath between two pieces of a page", function()
-  --- A breath in which others hold the worker up for so long.
-  local function breathe_beside(held_up)
-    local others = ngx.thread.spawn(function()
-      ngx.sleep(0.0005)
-      local until_then = os.clock() + held_up
-      while os.clock() < until_then do end
-    end)
-    local sleep, slept = ngx.sleep, 0
+  local now, sleep = ngx.now, ngx.sleep
+  after_each(function() ngx.now, ngx.sleep = now, sleep end)
+
+  --- Breaths for so many pieces in a worker whose turns are so long, and how long it took.
+  local function write(pieces, turn)
+    local clock, breaths = 1000, 0
+    ngx.now = function() return clock end
     ngx.sleep = function(seconds)
-      slept = slept + 1
-      return sleep(seconds)
+      assert.equal(0.001, seconds)
+      breaths = breaths + 1
+      clock = clock + turn
     end
-    for _ = 1, 4 do breathe() end
-    ngx.sleep = sleep
-    ngx.thread.wait(others)
-    return slept
+    local pause = begin()
+    for _ = 1, pieces do pause() end
+    return breaths, clock - 1000
   end
 
-  --- Whether so many are seen in one of some tries: the machine may be busy with something else in one.
-  local function sees(held_up, expected)
-    for _ = 1, 50 do
-      if expected(breathe_beside(held_up)) then return true end
-    end
-    return false
-  end
+  it("is one after each piece at first", function()
+    assert.equal(20, write(20, 0.001))
+  end)
 
-  it("is one after each piece in a worker that has time to spare, after a few in a busy one", function()
-    assert.is_true(sees(0, function(breaths) return breaths == 4 end))
-    assert.is_true(sees(0.02, function(breaths) return breaths == 1 end))
-    assert.is_true(sees(0, function(breaths) return breaths == 4 end))
+  it("lets a page come to its end in a worker that is busy", function()
+    local breaths, took = write(150, 0.003)
+    assert.is_true(took > 0.15 and took < 0.22, took)
+    assert.is_true(breaths > 40)
+    assert.is_true(select(2, write(150, 0.02)) < 0.6)
+  end)
+
+  it("yields, so that others have their turn", function()
+    local had
+    local other = ngx.thread.spawn(function()
+      ngx.sleep(0.0001)
+      had = true
+    end)
+    local pause = begin()
+    for _ = 1, 3 do pause() end
+    assert.is_true(had)
+    ngx.thread.wait(other)
   end)
 end)

@@ -2,7 +2,7 @@ local exposition = require("resty.switchboard.observe.exposition")
 
 local function page_of(open, fill)
   local parts = {}
-  local page = exposition.create(open, function(words) parts[#parts + 1] = table.concat(words) end)
+  local page = exposition.create(open, function(words) parts[#parts + 1] = table.concat(words) end, function() end)
   fill(page)
   exposition.finish(page)
   return table.concat(parts), #parts
@@ -41,7 +41,7 @@ describe("a page of metrics", function()
   end)
 
   it("leaves nothing for the collector", function()
-    local page = exposition.create(false, function() end)
+    local page = exposition.create(false, function() end, function() end)
     local function fill()
       for i = 1, 5000 do exposition.row(page, "\na{", 'x="1"} ', i) end
     end

@@ -20,8 +20,7 @@ describe("a page of the busiest names", function()
     local parts = {}
     local page = exposition.create(false, function(words)
       parts[#parts + 1] = table.concat(words)
-      between(#parts)
-    end)
+    end, function() between(#parts) end)
     families.write_section(page, section, "route")
     exposition.finish(page)
     local values, count = {}, 0

@@ -1,6 +1,7 @@
 /** One route as it is shown. */
 
 import { in_queue, on_route, taken_of } from "../balance/places";
+import { begin as begin_breath } from "../observe/breath";
 import { read_counts } from "../observe/counters";
 import { Sheet } from "../observe/sheet";
 import { responses_of } from "../observe/summary";
@@ -88,7 +89,7 @@ function look(lookup: Lookup, name: string, stored: Stored): Looked {
 
 /** The counts of requests; undefined: none are counted. */
 function counts_of(admin: Admin): Sheet | undefined {
-  return admin.router.config.observe !== "off" ? read_counts() : undefined;
+  return admin.router.config.observe !== "off" ? read_counts(begin_breath()) : undefined;
 }
 
 /** The first so many. */

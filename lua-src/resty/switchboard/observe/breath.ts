@@ -1,33 +1,29 @@
 /**
  * How somebody who writes a long page has requests have their turn between two pieces of it.
  *
- * In a worker with time to spare the next piece comes after some times its own length, or requests would find the worker as
- * busy as one at its limit. In a busy one each turn lasts as long as all that waits in it, and the page must come to its
- * end: there a few pieces are done in one go.
+ * At first the next piece comes after many times its own length, or requests would find the worker as busy as one at its
+ * limit. But in a worker that is, each turn lasts as long as all that waits in it, and the page must come to its end: the
+ * longer it takes the more pieces are done in one go.
  */
+
+import { Pause } from "./slices";
 
 /** Seconds; not none: stock nginx logs a warning at each such sleep. */
 const MOMENT = 0.001;
-/** Seconds beyond which a moment that took longer says that the worker is busy. */
-const BUSY = 0.001;
-/** Pieces of a busy worker without a breath between them. */
-const IN_ONE_GO = 4;
+/** Seconds in which one piece is done after each breath; in the next as many two, and so on. */
+const CALM = 0.06;
 
-/** How much longer than was asked for the last turn took. */
-let late = 0;
-/** Pieces since then. */
-let pieces = 0;
-
-/** A piece is done; may yield. */
-function breathe(): void {
-  pieces += 1;
-  if (late > BUSY && pieces < IN_ONE_GO) {
-    return;
-  }
-  pieces = 0;
+/** The pause after each piece of a page that begins now; may yield. */
+function begin(): Pause {
   const began = ngx.now();
-  ngx.sleep(MOMENT);
-  late = ngx.now() - began - MOMENT;
+  let pieces = 0;
+  return () => {
+    pieces += 1;
+    if (pieces > (ngx.now() - began) / CALM) {
+      pieces = 0;
+      ngx.sleep(MOMENT);
+    }
+  };
 }
 
-export { breathe };
+export { begin };

@@ -4,6 +4,7 @@
 
 import { flush, Ledger, open, read, tick } from "./ledger";
 import { Sheet } from "./sheet";
+import { Pause } from "./slices";
 
 /** Every series that is ever counted. A page lists them in this order, and a sheet has its totals in it. */
 const SERIES = [
@@ -139,9 +140,9 @@ function total_in_flight(state: NgxSharedDict): number {
   return total;
 }
 
-/** What all workers have counted. */
-function read_counts(): Sheet {
-  return read(ledger!);
+/** What all workers have counted; see observe/ledger. Yields. @param pause between two pieces of the work */
+function read_counts(pause: Pause): Sheet {
+  return read(ledger!, pause);
 }
 
 /** The place of a series among the totals of a sheet. */

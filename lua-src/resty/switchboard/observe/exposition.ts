@@ -4,6 +4,8 @@
  * https://prometheus.io/docs/instrumenting/exposition_formats/, https://prometheus.io/docs/specs/om/open_metrics_spec/
  */
 
+import { Pause } from "./slices";
+
 export type Kind = "counter" | "gauge" | "histogram";
 
 /**
@@ -17,8 +19,10 @@ export interface Page {
   count: number;
   /** Something was written: all that follows begins with the end of a line. */
   begun: boolean;
-  /** Takes the words whenever there are enough of them, and keeps none; may yield. */
+  /** Takes the words whenever there are enough of them, and keeps none. */
   write: (this: void, words: (string | number)[]) => void;
+  /** After each piece of the work; may yield. */
+  pause: Pause;
 }
 
 /** Words that are written at once, of 200 lines: two tenths of a millisecond of work. */
@@ -26,8 +30,8 @@ const WORDS_AT_ONCE = 600;
 /** nginx writes whole numbers below as they are. */
 const WHOLE = 1e14;
 
-function create(open: boolean, write: (this: void, words: (string | number)[]) => void): Page {
-  return { open, words: [], count: 0, begun: false, write };
+function create(open: boolean, write: Page["write"], pause: Pause): Page {
+  return { open, words: [], count: 0, begun: false, write, pause };
 }
 
 /** Writes what there is. */
@@ -40,6 +44,7 @@ function flush(page: Page): void {
     }
     page.write(words);
     page.count = 0;
+    page.pause();
   }
 }
 

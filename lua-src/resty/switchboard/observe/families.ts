@@ -1,6 +1,5 @@
 /** The families of counters: their totals, and the same by route and by instance. */
 
-import { breathe } from "./breath";
 import { SERIES, total_of } from "./counters";
 import { escape, family, Kind, Page, row as write_row, sample } from "./exposition";
 import { REST } from "./ledger";
@@ -132,10 +131,10 @@ interface Named {
   labels: string[];
 }
 
-function named(section: Section, what: string): Named {
+function named(page: Page, section: Section, what: string): Named {
   const names: string[] = [];
   const labels = [`${what}="${REST}"} `];
-  const slices = in_slices(breathe);
+  const slices = in_slices(page.pause);
   for (const row of $range(1, section.count)) {
     names[row - 1] = section.names[row - 1]!;
   }
@@ -168,7 +167,7 @@ function write_counters(page: Page, name: string, help: string, rows: Named, pla
  * @param what the label that names them, and part of the families' names: `route`, `instance`
  */
 function write_section(page: Page, section: Section, what: string): void {
-  const rows = named(section, what);
+  const rows = named(page, section, what);
   const { labels } = rows;
   const prefix = `switchboard_${what}`;
   family(page, `${prefix}_requests_total`, "counter", `Requests by ${what} and status class.`);

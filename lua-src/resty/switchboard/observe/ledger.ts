@@ -7,10 +7,9 @@
  */
 
 import { absent } from "../absent";
-import { breathe as breathe_seldom } from "./breath";
 import { blocks_of, pack_block, pack_head, unpack_block, unpack_head } from "./blocks";
 import { BLOCK, clear, create, cut, Sheet } from "./sheet";
-import { in_slices, SLICE, Slices, step } from "./slices";
+import { in_slices, Pause, Slices, step } from "./slices";
 import { read as read_slip, Slip, write as write_slips } from "./slip";
 import { take_touched, touched_count } from "./tally";
 import { fade, merge } from "./top";
@@ -22,7 +21,7 @@ const MOST_NAMES = 1000;
 /** The name of the counts of all others. */
 const REST = "other";
 /** Slips whose addition is worth the writing of all sums, which takes as long as the addition of some of them. */
-const A_FEW = 16;
+const A_FEW = 8;
 /** Seconds from one addition to the next, and where workers have had little to send. */
 const PERIOD = 0.9;
 const LONG_PERIOD = 4.9;
@@ -126,7 +125,7 @@ function read_sums(ledger: Ledger, slices: Slices): void {
         cut(section, block * BLOCK);
         break;
       }
-      step(slices, SLICE);
+      step(slices, 2 * BLOCK);
     }
   }
 }
@@ -137,7 +136,7 @@ function write_sums({ dict, key, node }: Ledger, slices: Slices): string | undef
   for (const i of $range(0, SECTIONS - 1)) {
     const section = node.sections[i]!;
     for (const block of $range(0, blocks_of(section.count) - 1)) {
-      step(slices, SLICE);
+      step(slices, 2 * BLOCK);
       const [, err] = dict.safe_set(`${key}:${i}:${block}`, pack_block(section, block));
       failed = failed ?? err;
     }
@@ -245,8 +244,8 @@ function tick(ledger: Ledger, may_wait: boolean): string | undefined {
  *
  * The sheet goes on being added to: who yields while he reads it finds later counts, and a row may have another name.
  */
-function read(ledger: Ledger): Sheet {
-  const slices = in_slices(breathe_seldom);
+function read(ledger: Ledger, pause: Pause): Sheet {
+  const slices = in_slices(pause);
   if (touched_count() <= MOST_SENT) {
     send_counted(ledger, slices);
   }

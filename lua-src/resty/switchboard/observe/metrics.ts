@@ -3,7 +3,7 @@
 import { list_out } from "../health/verdict";
 import { down_since } from "../store/outage";
 import { read_counts, total_in_flight } from "./counters";
-import { breathe } from "./breath";
+import { begin as begin_breath } from "./breath";
 import {
   content_type,
   create,
@@ -110,10 +110,8 @@ function write_ejections(page: Page, state: NgxSharedDict, by_name: boolean): vo
   }
 }
 
-/** Between two pieces of a page requests have their turn. */
-function write_and_yield(words: (string | number)[]): void {
+function print(words: (string | number)[]): void {
   ngx.print(words);
-  breathe();
 }
 
 /**
@@ -127,8 +125,9 @@ function metrics(watched: Watched, by_name: boolean): void {
   header["Content-Type"] = content_type(open);
   header["Cache-Control"] = "no-store";
   const [counting, counting_instances] = is_counting();
-  const sheet = read_counts();
-  const page = create(open, write_and_yield);
+  const pause = begin_breath();
+  const sheet = read_counts(pause);
+  const page = create(open, print, pause);
   write_totals(page, sheet, counting);
   flush(page);
   gauge(page, "switchboard_in_flight", "Requests that run right now.", total_in_flight(watched.state));

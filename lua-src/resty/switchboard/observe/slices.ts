@@ -25,4 +25,4 @@ function step(slices: Slices, names: number): void {
   }
 }
 
-export { in_slices, SLICE, step };
+export { in_slices, step };
