@@ -27,7 +27,9 @@ interface Beside {
     {
       p99_us: Figure;
       p99_ratio: Figure;
-      page_ms: { median: number; p99: number; max: number };
+      rival_p99_ratio: Figure;
+      page_ms: Figure;
+      longest_page_ms: number;
       pages: number;
     }
   >;
