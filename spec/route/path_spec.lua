@@ -83,7 +83,7 @@ describe("a path", function()
       assert.is_nil(path.match(paths, "/foobar"))
       for i = 1, 1000 do assert.equal("h/foo", path.match(paths, "/foo/" .. i).name) end
     end
-    assert.is_true(paths.matched.count <= 128)
+    assert.is_true(paths.matched.count <= 256)
   end)
 
   it("costs what it is long, not what the host has routes", function()

@@ -59,8 +59,12 @@ function was_tried(loader: Loader, old: Stored | undefined): boolean {
   return old !== undefined && quick_of(loader.layouts) !== undefined && kind_if_plain(old.text) !== undefined;
 }
 
-/** @param left gets the names that are not asked for here */
-function ask(loader: Loader, quick: Quick, names: string[], left: string[]): Questions {
+/**
+ * Makes the questions, piece by piece. Yields.
+ *
+ * @param left gets the names that are not asked for here
+ */
+function ask(loader: Loader, quick: Quick, names: string[], left: string[], piece: number): Questions {
   const { dicts } = loader;
   const asked: Questions = {
     names: [],
@@ -71,7 +75,13 @@ function ask(loader: Loader, quick: Quick, names: string[], left: string[]): Que
     commands: [],
     guessed: 0,
   };
+  let until_turn = 2 * piece;
   for (const name of names) {
+    if (until_turn === 0) {
+      give_way();
+      until_turn = 2 * piece;
+    }
+    until_turn -= 1;
     // Before the entry: what another load has written is then no older than that.
     const stamp = own_stamp(dicts.state, name);
     // Other names depend on these.
@@ -254,7 +264,7 @@ function load_plain(loader: Loader, names: string[], patience: number, piece: nu
   const left: string[] = [];
   const now = ngx.now();
   const epoch = epoch_of(loader.dicts.state);
-  const asked = ask(loader, quick, names, left);
+  const asked = ask(loader, quick, names, left, piece);
   if (asked.names.length === 0) {
     learn(loader, 0, 0);
     return names;

@@ -142,11 +142,15 @@ function scan(
   return $multi(step[1], step[0]);
 }
 
+function keys_of_step(pace: Pace): number {
+  return batch_of(pace) * (pace.busy ? 1 : BATCHES);
+}
+
 /** Reads all routes whose keys begin in one way. @returns why it could not be done */
 function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): string | undefined {
   const { loader } = pace;
   let cursor = "0";
-  let most = batch_of(pace) * BATCHES;
+  let most = keys_of_step(pace);
   let found: string[] = [];
   do {
     const [keys, next] = scan(loader, prefix, cursor, most);
@@ -154,7 +158,8 @@ function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): s
       return next;
     }
     cursor = next;
-    most = keys.length < most / BATCHES ? math.min(most * 2, MOST_SCANNED) : batch_of(pace) * BATCHES;
+    most = keys.length < most / BATCHES ? math.min(most * 2, MOST_SCANNED) : keys_of_step(pace);
+    rest(pace);
     add_unread(loader, keys, found);
     rest(pace);
     found = read_names(pace, found, tally);

@@ -8,7 +8,7 @@
  */
 
 /** Per cent of the memory that is used at the end of a run, at which the next begins; LuaJIT's own is 200. */
-const NO_PAUSE = 100;
+const NO_PAUSE = 150;
 
 let usual: number | undefined = undefined;
 

@@ -27,7 +27,7 @@ const LONG = 0.002;
 /** Seconds without a request after which none is expected soon. In less there is often none between two that are served. */
 const QUIET = 0.1;
 /** Names that are written between two turns of others while there are requests. */
-const BUSY_PIECE = 8;
+const BUSY_PIECE = 5;
 
 export interface Pace {
   loader: Loader;
