@@ -81,7 +81,6 @@ const READERS: Record<string, [Reader, Reader]> = {
 interface Pages {
   count: number;
   median: number;
-  p99: number;
   max: number;
 }
 
@@ -95,11 +94,11 @@ async function read(stage: Stage, { server, paths, pause }: Reader): Promise<Pag
     `HOST=${server} ROUTE='${paths.join("\n")}' PAUSE=${pause} taskset -c 1-$(($(nproc) - 1)) ` +
       `wrk -t1 -c1 -d${WARM + SECONDS}s --timeout 5s -s /tmp/bench/load.lua http://${server}/`,
   );
-  const { requests: count, bad, errors, percentiles, p99, max } = resultOf(output);
+  const { requests: count, bad, errors, percentiles, max } = resultOf(output);
   if (count === 0 || bad > 0 || errors > 0) {
     throw new Error(`of ${count} pages ${bad} were refused, with ${errors} errors`);
   }
-  return { count, median: percentiles[50]! / 1000, p99: p99 / 1000, max: max / 1000 };
+  return { count, median: percentiles[50]! / 1000, max: max / 1000 };
 }
 
 async function load(stage: Stage, { load: what, paced }: Pace, reader?: Reader): Promise<Beside> {

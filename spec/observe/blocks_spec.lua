@@ -126,6 +126,10 @@ describe("a packed sheet", function()
       for name, numbers in pairs(found[1]) do assert.same(expected[1][name], numbers) end
       assert.is_nil(into.sections[1].names[65])
     end
+    packed[1][1] = nil
+    local into = random_sheet(5, 300)
+    assert.is_false(unpack(into, packed))
+    assert.equal(64, into.sections[1].count)
   end)
 
   it("ends before a name that it has had, as a worker leaves it who dies between two blocks", function()

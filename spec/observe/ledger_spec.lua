@@ -14,6 +14,8 @@ describe("the ledger of the node", function()
     assert.is_nil(ledgers.tick(ledger, true))
   end
 
+  local function read(of) return ledgers.read(of, function() ngx.sleep(0.001) end) end
+
   local function waiting()
     return (dict:llen(ledger.key .. ":slips"))
   end
@@ -54,7 +56,7 @@ describe("the ledger of the node", function()
   it("says all that was sent to who reads it, added up or not", function()
     for _ = 1, 3 do tick(2) end
     assert.equal(2, waiting())
-    local found = ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    local found = read(ledger)
     assert.equal(6, tonumber(found.totals[0]))
   end)
 
@@ -68,11 +70,11 @@ describe("the ledger of the node", function()
       if i % 7 == 0 then
         -- As another worker leaves it: what this one knows is out of date.
         other.totals[2] = i
-        ledgers.read(other, function() ngx.sleep(0.001) end)
+        read(other)
         dict:incr(ledger.key .. ":number", 1)
       end
     end
-    local found = ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    local found = read(ledger)
     assert.equal(sent, tonumber(found.totals[0]))
     assert.equal(7 + 14 + 21 + 28 + 35, tonumber(found.totals[1]))
   end)
@@ -81,12 +83,12 @@ describe("the ledger of the node", function()
     tick(5)
     local text = dict:get(ledger.key)
     tick(6)
-    ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    read(ledger)
     -- Another worker has added up in between.
     dict:set(ledger.key, text)
     dict:incr(ledger.key .. ":number", 1)
     tick(1)
-    assert.equal(6, tonumber(ledgers.read(ledger, function() ngx.sleep(0.001) end).totals[0]))
+    assert.equal(6, tonumber(read(ledger).totals[0]))
   end)
 
   --- As a worker sends it that has had 7 requests of so many routes, each.
@@ -115,14 +117,15 @@ describe("the ledger of the node", function()
     tick(1)
     send_many(1000)
     local empty = fill()
-    ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    read(ledger)
+    assert.is_nil(dict:get(ledger.key .. ":0:15"))
     local other = ledgers.open(dict, "spec", 2)
     empty()
     tick(1)
     assert.is_nil(ledgers.tick(ledger, true))
     dict:delete(ledger.key .. ":overdue")
     tick(1)
-    local found = ledgers.read(other, function() ngx.sleep(0.001) end)
+    local found = read(other)
     assert.equal(10, tonumber(found.totals[0]))
     assert.equal(1000, found.sections[1].count)
     for row = 1, 1000 do assert.equal(7, tonumber(found.sections[1].numbers[row * 20 + 1])) end
@@ -132,21 +135,21 @@ describe("the ledger of the node", function()
     tick(1)
     send_many(1000)
     fill()
-    ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    read(ledger)
     dict:flush_all()
     dict:flush_expired()
-    local found = ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    local found = read(ledger)
     assert.equal(0, tonumber(found.totals[0]))
     assert.equal(0, found.sections[1].count)
   end)
 
   it("reads what another worker has added up, with many names", function()
     send_many(1000)
-    ledgers.read(ledger, function() ngx.sleep(0.001) end)
+    read(ledger)
     send_many(900)
     local other = ledgers.open(dict, "spec", 2)
     for _ = 1, 3 do
-      local found = ledgers.read(other, function() ngx.sleep(0.001) end)
+      local found = read(other)
       assert.equal(14, tonumber(found.totals[0]))
       assert.equal(1000, found.sections[1].count)
       for row = 1, 1000 do
@@ -162,6 +165,6 @@ describe("the ledger of the node", function()
     tick(4)
     dict:set(ledger.key .. ":lock", true)
     ngx.timer.at(0.03, function() dict:delete(ledger.key .. ":lock") end)
-    assert.equal(7, tonumber(ledgers.read(ledger, function() ngx.sleep(0.001) end).totals[0]))
+    assert.equal(7, tonumber(read(ledger).totals[0]))
   end)
 end)

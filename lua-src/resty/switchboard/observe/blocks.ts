@@ -9,10 +9,11 @@
  */
 
 import { cast, copy } from "ffi";
-import { at, create as create_buffer, put, reserve as reserve_bytes, text_of } from "./buffer";
+import { at, create as create_buffer, DOUBLE, put, reserve as reserve_bytes, text_of } from "./buffer";
 import { BLOCK, cut, rename, reserve, ROW, Section, Sheet } from "./sheet";
 
-const DOUBLE = 8;
+/** No block. */
+const NOTHING = "";
 
 /** Blocks of so many rows. */
 function blocks_of(count: number): number {
@@ -138,13 +139,14 @@ function names_of(text: string, count: number): LuaMultiReturn<[number, number] 
  * Sets the rows of a block, behind those of the blocks before it.
  *
  * @param all rows of the section
- * @returns false: it is damaged, or a worker died while it wrote the blocks. The section ends before it
+ * @param text undefined: there is none
+ * @returns false: it is lost or damaged, or a worker died while it wrote the blocks. The section ends before it
  */
-function unpack_block(section: Section, block: number, all: number, text: string): boolean {
+function unpack_block(section: Section, block: number, all: number, text: string | undefined): boolean {
   const before = block * BLOCK;
   const count = math.min(BLOCK, all - before);
-  const [begin, end] = names_of(text, count);
-  const names = begin !== undefined ? string.sub(text, begin, end) : undefined;
+  const [begin, end] = names_of(text ?? NOTHING, count);
+  const names = begin !== undefined ? string.sub(text!, begin, end) : undefined;
   reserve(section, before + count + 1);
   if (
     names === undefined ||
@@ -154,11 +156,11 @@ function unpack_block(section: Section, block: number, all: number, text: string
     return false;
   }
   section.packed[block] = names;
-  copy(at(section.numbers, (before + 1) * ROW), at(cast("const char *", text), end!), count * ROW);
+  copy(at(section.numbers, (before + 1) * ROW), at(cast("const char *", text!), end!), count * ROW);
   // Who reads a page meanwhile does not miss the rows behind.
   section.count = math.max(section.count, before + count);
   // Always; and so long the text is no garbage.
-  return text.length > 0;
+  return text!.length > 0;
 }
 
 export { blocks_of, pack_block, pack_head, unpack_block, unpack_head };

@@ -10,6 +10,9 @@ import { cast, CData, copy, new as allocate, string as to_text } from "ffi";
 /** A C array of numbers: counted from 0. */
 export type Numbers = LuaTable<number, number>;
 
+/** Bytes of a number as most of them are. */
+const DOUBLE = 8;
+
 export interface Buffer {
   bytes: CData;
   size: number;
@@ -50,4 +53,4 @@ function text_of(buffer: Buffer, length: number): string {
   return to_text(buffer.bytes, length);
 }
 
-export { at, create, put, reserve, text_of };
+export { at, create, DOUBLE, put, reserve, text_of };

@@ -8,7 +8,7 @@
 
 import { absent } from "../absent";
 import { blocks_of, pack_block, pack_head, unpack_block, unpack_head } from "./blocks";
-import { BLOCK, clear, create, cut, Sheet } from "./sheet";
+import { clear, create, cut, Sheet } from "./sheet";
 import { in_slices, Pause, Slices, step } from "./slices";
 import { read as read_slip, Slip, write as write_slips } from "./slip";
 import { take_touched, touched_count } from "./tally";
@@ -32,6 +32,8 @@ const LONG_ADDITION = 1;
 const MOST_SENT = 1000;
 /** Seconds that somebody waits for his turn to add up; after this long whoever had it has died. */
 const LONGEST_WAIT = 4;
+/** A block of the sums takes as long as so many names of a slip. */
+const COST_OF_BLOCK = 128;
 /** Seconds between two slices. */
 const BREATH = 0.001;
 const SECTIONS = 2;
@@ -121,11 +123,10 @@ function read_sums(ledger: Ledger, slices: Slices): void {
     cut(section, counts[i]!);
     for (const block of $range(0, blocks_of(counts[i]!) - 1)) {
       const [text] = dict.get(`${key}:${i}:${block}`);
-      if (text === undefined || !unpack_block(section, block, counts[i]!, text as string)) {
-        cut(section, block * BLOCK);
+      if (!unpack_block(section, block, counts[i]!, text as string | undefined)) {
         break;
       }
-      step(slices, 2 * BLOCK);
+      step(slices, COST_OF_BLOCK);
     }
   }
 }
@@ -136,7 +137,7 @@ function write_sums({ dict, key, node }: Ledger, slices: Slices): string | undef
   for (const i of $range(0, SECTIONS - 1)) {
     const section = node.sections[i]!;
     for (const block of $range(0, blocks_of(section.count) - 1)) {
-      step(slices, 2 * BLOCK);
+      step(slices, COST_OF_BLOCK);
       const [, err] = dict.safe_set(`${key}:${i}:${block}`, pack_block(section, block));
       failed = failed ?? err;
     }

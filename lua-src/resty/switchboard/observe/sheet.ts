@@ -6,12 +6,11 @@
  */
 
 import { copy, fill, new as allocate } from "ffi";
-import { Numbers } from "./buffer";
+import { DOUBLE, Numbers } from "./buffer";
 
-const BYTES = 8;
 /** The numbers of a row: one for how busy it is, and the counts of a tally. */
 const NUMBERS_OF_ROW = 20;
-const ROW = NUMBERS_OF_ROW * BYTES;
+const ROW = NUMBERS_OF_ROW * DOUBLE;
 /** Rows of a block: 10 kB. */
 const BLOCK = 64;
 
@@ -116,7 +115,7 @@ function cut(section: Section, count: number): void {
 
 /** Makes a sheet empty again. */
 function clear(sheet: Sheet): void {
-  fill(sheet.totals, sheet.totals_count * BYTES);
+  fill(sheet.totals, sheet.totals_count * DOUBLE);
   for (const section of sheet.sections) {
     fill(section.numbers, ROW);
     cut(section, 0);

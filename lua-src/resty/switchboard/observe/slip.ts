@@ -16,7 +16,7 @@
  */
 
 import { cast, CData, fill, new as allocate, string as to_text } from "ffi";
-import { at, create, Numbers, put, reserve, text_of } from "./buffer";
+import { at, create, DOUBLE, Numbers, put, reserve, text_of } from "./buffer";
 import { NUMBERS_OF_ROW, Rows } from "./sheet";
 import { Slices, step } from "./slices";
 import { PLACES, requests_of, Tally, Touched } from "./tally";
@@ -28,7 +28,6 @@ const MOST_ROWS = 128;
 /** Requests of one tally in a flush that are told apart, to find the busiest. */
 const MOST_COUNTED = 1023;
 
-const DOUBLE = 8;
 const FLOAT = 4;
 const ROW = NUMBERS_OF_ROW * FLOAT;
 

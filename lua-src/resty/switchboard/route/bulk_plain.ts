@@ -75,13 +75,11 @@ function ask(loader: Loader, quick: Quick, names: string[], left: string[], piec
     commands: [],
     guessed: 0,
   };
-  let until_turn = 2 * piece;
-  for (const name of names) {
-    if (until_turn === 0) {
+  for (const i of $range(0, names.length - 1)) {
+    const name = names[i]!;
+    if (i > 0 && i % (2 * piece) === 0) {
       give_way();
-      until_turn = 2 * piece;
     }
-    until_turn -= 1;
     // Before the entry: what another load has written is then no older than that.
     const stamp = own_stamp(dicts.state, name);
     // Other names depend on these.
