@@ -2,9 +2,10 @@
  * A bounded map that makes room by forgetting what was not used for long.
  *
  * Two generations: what is used moves to the young one; when nothing else is left the young one becomes the old one. What
- * is forgotten is any of the old: whoever was not used since; and one by chance, where all were. A read of something young is one table lookup, where an
- * exact LRU relinks a list at every read; and who goes round one value more than there is room for misses few of them,
- * where an exact LRU has forgotten each just before it is asked for.
+ * is forgotten is any of the old: whoever was not used since; and at that change, where all were used, the one that the
+ * hash has first. A read of something young is one table lookup, where an exact LRU relinks a list at every read; and who
+ * goes round one value more than there is room for misses few of them, where an exact LRU has forgotten each just before it
+ * is asked for.
  */
 
 import { absent } from "../absent";
