@@ -17,7 +17,7 @@ local trust = require("resty.switchboard.store.trust")
 
 --- What route/renewal does: @return what became of those that were not read the quick way, in their order
 local function load_many(loader, names, patience, piece)
-  local outcomes, left = {}, bulk.load_quickly(loader, names, patience, piece)
+  local outcomes, left = {}, bulk.load_quickly(loader, names, patience, piece, false)
   bulk.load_rest(loader, left, patience, function(outcome) outcomes[outcome.name] = outcome end)
   for i, name in ipairs(left) do outcomes[i] = outcomes[name] end
   return outcomes
@@ -150,14 +150,27 @@ describe("names that are loaded together", function()
     return seen
   end
 
-  it("that are new are written where another load was quicker too, and stand in the list once", function()
+  it("that are known and passed for new are left, and stand in the list once", function()
     local names = add_plain("new-%d.example", 20)
     load_many(loader, { names[1], names[2], names[3] }, 1, 8)
     ask("SADD", "backends:" .. names[1], "10.0.0.2:80")
-    assert.same({}, load_plain(loader, names, 1, 8))
+    local left = load_plain(loader, names, 1, 8, true)
+    assert.same({ names[1], names[2], names[3] }, left)
+    load_many(loader, left, 1, 8)
     local seen = listed()
     for _, name in ipairs(names) do assert.equal(1, seen[name], name) end
     assert.truthy(text_of(names[1]):find("\10\0\0\2", 1, true))
+  end)
+
+  it("that are new are left where another load was quicker, and stand in the list once", function()
+    local names = add_plain("new-%d.example", 2)
+    local left
+    local thread = ngx.thread.spawn(function() left = load_plain(loader, names, 1, 8) end)
+    -- The questions are on their way.
+    assert(dict.write_route(dicts, names[2], { loaded = ngx.now(), fresh = 60, held = false, epoch = 0, stamp = 0, text = "\1" }))
+    ngx.thread.wait(thread)
+    assert.same({ names[2] }, left)
+    assert.same({ [names[1]] = 1, [names[2]] = 1 }, listed())
   end)
 
   it("that are new and were changed meanwhile are left to be read again", function()

@@ -20,7 +20,7 @@ local function both(name, kind, members)
   local record = native.decode(FORMAT, name, kind, { {}, {}, {}, members }, 0, nil)
   local plain = quick.decode(kind, { 0, members }, 0)
   local slow = record and codec.join(codec.encode_lives(record), codec.encode(record))
-  local fast = plain and codec.join(lives.pack_lives(plain.untils or {}), codec.encode_plain(plain.untils and "zset" or "set", plain.instances))
+  local fast = plain and codec.join(lives.pack_lives(plain.untils or {}), codec.encode_plain(plain.untils and "zset" or "set", plain.packed, plain.count))
   return slow, fast, record
 end
 

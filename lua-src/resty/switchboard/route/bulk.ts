@@ -133,10 +133,17 @@ function read_together(loader: Loader, batch: Batch): void {
  *
  * @param patience seconds for the round trip
  * @param piece names that are written between two turns of others
+ * @param are_new they are likely not in the dict; those that are there are left
  * @returns the names that are left to `load_rest`
  */
-function load_quickly(loader: Loader, names: string[], patience: number, piece: number): string[] {
-  const [ok, left] = pcall(load_plain, loader, names, patience, piece);
+function load_quickly(
+  loader: Loader,
+  names: string[],
+  patience: number,
+  piece: number,
+  are_new: boolean,
+): string[] {
+  const [ok, left] = pcall(load_plain, loader, names, patience, piece, are_new);
   if (!ok) {
     tell(ngx.ERR, "bug bulk", `names could not be read the quick way: ${tostring(left)}`);
     return names;

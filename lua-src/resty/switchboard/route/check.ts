@@ -18,6 +18,8 @@ import { walk } from "./walk";
 /** Batches for which a step of a SCAN looks for keys; where few of them are ours it looks at more. */
 const BATCHES = 4;
 const MOST_SCANNED = 1024;
+/** Of so many names that are likely new one is looked for. */
+const SAMPLE = 8;
 /** Seconds that one name may take. */
 const PATIENCE = 2;
 
@@ -49,15 +51,16 @@ function note(tally: Tally, { name, loaded, err }: Outcome): void {
 }
 
 /** Reads names together. Yields. */
-function read_batch(loader: Loader, batch: string[], piece: number, tally: Tally): void {
-  const left = load_quickly(loader, batch, PATIENCE, piece);
+function read_batch(loader: Loader, batch: string[], piece: number, are_new: boolean, tally: Tally): void {
+  const left = load_quickly(loader, batch, PATIENCE, piece, are_new);
   tally.known += batch.length - left.length;
   load_rest(loader, left, PATIENCE, (outcome) => note(tally, outcome));
 }
 
-function begin_batch(pace: Pace, batch: string[], tally: Tally): void {
+/** @param are_new see `load_quickly` */
+function begin_batch(pace: Pace, batch: string[], are_new: boolean, tally: Tally): void {
   if (batch.length > 0) {
-    begin(pace, read_batch, pace.loader, batch, piece_of(pace), tally);
+    begin(pace, read_batch, pace.loader, batch, piece_of(pace), are_new, tally);
   }
 }
 
@@ -69,7 +72,7 @@ function check_all(pace: Pace, epoch: number): Tally {
   const read = (): boolean => {
     const some = batch;
     batch = [];
-    begin_batch(pace, some, tally);
+    begin_batch(pace, some, false, tally);
     if (!pace.goes_on() || epoch_of(dicts.state) !== epoch) {
       tally.failed = "overtaken";
     }
@@ -84,26 +87,38 @@ function check_all(pace: Pace, epoch: number): Tally {
     return batch.length < batch_of(pace) || read();
   });
   if (tally.failed === undefined) {
-    begin_batch(pace, batch, tally);
+    begin_batch(pace, batch, false, tally);
   }
   finish(pace);
   return tally;
 }
 
-/** Adds the names behind some keys that are not in the dict yet. */
-function add_unread(loader: Loader, keys: string[], found: string[]): void {
+/**
+ * Adds the names behind some keys that are not in the dict yet. Where none of the last ones was it is looked for a few of
+ * them, and the others are taken for new as well: a look in a dict of a million is slow.
+ *
+ * @param all_new what it returned last
+ * @returns whether none of those that were looked for is in the dict
+ */
+function add_unread(loader: Loader, keys: string[], found: string[], all_new: boolean): boolean {
   const seen = new LuaSet<string>();
+  const { routes } = loader.dicts;
+  let [known, count] = [0, 0];
   for (const key of keys) {
     for (const name of names_of_key(loader.layouts, key)) {
       if (!seen.has(name) && !is_pool(name)) {
         seen.add(name);
-        const [stored] = loader.dicts.routes.get(name);
-        if (stored === undefined) {
+        const looks = !all_new || known > 0 || count % SAMPLE === 0;
+        count += 1;
+        if (looks && routes.get(name)[0] !== undefined) {
+          known += 1;
+        } else {
           found.push(name);
         }
       }
     }
   }
+  return known === 0;
 }
 
 /** Reads what was found, but for a rest that makes no batch. @returns the rest */
@@ -112,7 +127,7 @@ function read_names(pace: Pace, found: string[], tally: Tally): string[] {
   for (const name of found) {
     batch.push(name);
     if (batch.length >= batch_of(pace)) {
-      begin_batch(pace, batch, tally);
+      begin_batch(pace, batch, true, tally);
       batch = [];
     }
   }
@@ -152,6 +167,7 @@ function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): s
   let cursor = "0";
   let most = keys_of_step(pace);
   let found: string[] = [];
+  let all_new = false;
   do {
     const [keys, next] = scan(loader, prefix, cursor, most);
     if (keys === undefined) {
@@ -160,14 +176,14 @@ function read_prefix(pace: Pace, epoch: number, prefix: string, tally: Tally): s
     cursor = next;
     most = keys.length < most / BATCHES ? math.min(most * 2, MOST_SCANNED) : keys_of_step(pace);
     rest(pace);
-    add_unread(loader, keys, found);
+    all_new = add_unread(loader, keys, found, all_new);
     rest(pace);
     found = read_names(pace, found, tally);
     if (!pace.goes_on() || epoch_of(loader.dicts.state) !== epoch) {
       return "overtaken";
     }
   } while (cursor !== "0" && tally.failed === undefined);
-  begin_batch(pace, found, tally);
+  begin_batch(pace, found, true, tally);
   return undefined;
 }
 

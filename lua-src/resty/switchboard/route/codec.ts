@@ -17,7 +17,8 @@
  * from one another.
  */
 
-import { pack, SIZE, unpack } from "../schema/plain";
+import { string as text_of } from "ffi";
+import { Bytes, FREE, pack, SIZE, unpack } from "../schema/plain";
 import { Instance, Kind, RouteRecord } from "../schema/record";
 import { Life, pack_lives, unpack_lives } from "./lives";
 import { put, take } from "./varint";
@@ -39,11 +40,16 @@ function sized(mark: number, text: string): string {
   return string.char(mark) + put(text.length) + text;
 }
 
-/** The body of a route that is nothing but plain instances, given by their bytes in order. */
-function encode_plain(kind: Kind, instances: string[]): string {
-  const parts: string[] = [string.char(kind === "zset" ? ZSET : SET)];
-  add_plain(parts, instances);
-  return table.concat(parts);
+/**
+ * The body of a route that is nothing but plain instances.
+ *
+ * @param packed their bytes in order, behind some that are free; others may use them afterwards
+ * @param count 1 to MOST_IN_RUN
+ */
+function encode_plain(kind: Kind, packed: Bytes, count: number): string {
+  packed[0] = kind === "zset" ? ZSET : SET;
+  packed[1] = count;
+  return text_of(packed, FREE + count * SIZE);
 }
 
 function add_plain(parts: string[], instances: string[]): void {

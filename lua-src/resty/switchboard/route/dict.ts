@@ -106,6 +106,28 @@ function still_stands(dicts: Dicts, page: number, name: string, since: number | 
 }
 
 /**
+ * Writes the route of a name that was unknown a moment ago, and stands on `stored.page` since: one look for its place in a
+ * large dict instead of two.
+ *
+ * @param since what `removals` of route/names said before the name was given that page
+ * @returns as `write_route`; nil and EXISTS: another load was quicker
+ */
+function add_route(
+  dicts: Dicts,
+  name: string,
+  stored: Stored,
+  since: number,
+): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
+  const page = stored.page ?? 0;
+  const [ok, err] = put_route(dicts, name, stored, page, true);
+  if (ok !== undefined && !still_stands(dicts, page, name, since)) {
+    // Another worker took the name for a leftover: see `tidy`.
+    return put_route(dicts, name, stored, add(dicts.names, name));
+  }
+  return $multi(ok as true, err);
+}
+
+/**
  * Writes a route, and its name into the list of names when it does not stand there (on `stored.page`; give the one of
  * the version that is replaced).
  *
@@ -121,9 +143,8 @@ function write_route(
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
   const given = stored.page ?? 0;
   if (given > 0 && since !== undefined) {
-    // It was unknown a moment ago: one look for its place in a large dict instead of two.
-    const [ok, err] = put_route(dicts, name, stored, given, true);
-    if (ok !== undefined && still_stands(dicts, given, name, since)) {
+    const [ok, err] = add_route(dicts, name, stored, since);
+    if (ok !== undefined) {
       return $multi(ok, err);
     }
   }
@@ -197,8 +218,10 @@ function delete_match(dicts: Dicts, name: string): void {
 }
 
 export {
+  add_route,
   delete_match,
   delete_route,
+  EXISTS,
   open,
   read_entry,
   read_match,

@@ -33,6 +33,11 @@ function counter(keys: string[], name: string): string {
   return keys[number_of(name)]!;
 }
 
+/** The key of a name's counter, for who looks at it several times: `value_of`. */
+function counter_of(name: string): string {
+  return counter(OF_NAMES, name);
+}
+
 function value_of(state: NgxSharedDict, key: string): number {
   const [value] = state.get(key);
   return (value as number | undefined) ?? 0;
@@ -87,4 +92,16 @@ function match_stamp(state: NgxSharedDict, name: string, candidates: string[]): 
   return sum;
 }
 
-export { bump, bump_pattern, is_settled, match_stamp, number_of, own_stamp, route_stamp, settle, stamp };
+export {
+  bump,
+  bump_pattern,
+  counter_of,
+  is_settled,
+  match_stamp,
+  number_of,
+  own_stamp,
+  route_stamp,
+  settle,
+  stamp,
+  value_of,
+};

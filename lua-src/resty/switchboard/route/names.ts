@@ -34,12 +34,24 @@ const LOCK_LIFETIME = 1;
 /** Attempts to take it: some 20 us, which is longer than it is held by a worker that runs. */
 const ATTEMPTS = 64;
 
-/** A page that is being written, and what it will hold: each name behind its length. */
+/** A page that is being written: each name behind its length. */
 interface Page {
   number: number;
+  /** What stands on it. */
   content: string;
-  /** Names that were put on it since it was read. */
-  added: number;
+  /** What is put on it. */
+  added: string[];
+  /** Bytes that it will hold. */
+  used: number;
+}
+
+function page_of(number: number, content: string): Page {
+  return { number, content, added: [], used: content.length };
+}
+
+function put_on(page: Page, entry: string): void {
+  page.added.push(entry);
+  page.used += entry.length;
 }
 
 /** Pages were given out up to this number. */
@@ -123,7 +135,7 @@ function new_page(names: NgxSharedDict, given: number | undefined): Page | undef
     names.lpush(ROOM, number);
     return undefined;
   }
-  return number !== undefined ? { number, content: "", added: 0 } : undefined;
+  return number !== undefined ? page_of(number, "") : undefined;
 }
 
 /** A page with room for any name that is not long. The lock must be held. */
@@ -131,13 +143,14 @@ function page_with_room(names: NgxSharedDict): Page | undefined {
   const [freed] = names.lpop(ROOM);
   const number = freed as number | undefined;
   const content = number !== undefined ? content_of(names, number) : undefined;
-  return content !== undefined ? { number: number!, content, added: 0 } : new_page(names, number);
+  return content !== undefined ? page_of(number!, content) : new_page(names, number);
 }
 
 function keep(names: NgxSharedDict, page: Page): boolean {
-  const kept = page.added === 0 || write(names, page.number, page.content);
-  if (kept && page.added > 0) {
-    names.incr(COUNT, page.added, 0);
+  const count = page.added.length;
+  const kept = count === 0 || write(names, page.number, page.content + table.concat(page.added));
+  if (kept && count > 0) {
+    names.incr(COUNT, count, 0);
   }
   return kept;
 }
@@ -146,18 +159,19 @@ function keep(names: NgxSharedDict, page: Page): boolean {
 function add_together(names: NgxSharedDict, wanted: string[], found: LuaTable<string, number>): void {
   const [open] = names.get(OPEN);
   const content = open !== undefined ? content_of(names, open as number) : undefined;
-  let page = content !== undefined ? { number: open as number, content, added: 0 } : page_with_room(names);
+  let page = content !== undefined ? page_of(open as number, content) : page_with_room(names);
   for (const name of wanted) {
-    const entry = entry_of(name);
-    if (page !== undefined && page.content.length + entry.length > PAGE) {
-      keep(names, page);
-      page = page_with_room(names);
+    if (!found.has(name)) {
+      const entry = entry_of(name);
+      if (page !== undefined && page.used + entry.length > PAGE) {
+        keep(names, page);
+        page = page_with_room(names);
+      }
+      if (page !== undefined && find(page.content, page.content.length, entry)[0] === undefined) {
+        put_on(page, entry);
+      }
+      found.set(name, page !== undefined ? page.number : 0);
     }
-    if (page !== undefined && find(page.content, page.content.length, entry)[0] === undefined) {
-      page.content += entry;
-      page.added += 1;
-    }
-    found.set(name, page !== undefined ? page.number : 0);
   }
   if (page !== undefined) {
     keep(names, page);
@@ -173,8 +187,7 @@ function add_alone(names: NgxSharedDict, name: string): number {
   if (page === undefined) {
     return 0;
   }
-  page.content = entry_of(name);
-  page.added = 1;
+  put_on(page, entry_of(name));
   return keep(names, page) ? page.number : 0;
 }
 

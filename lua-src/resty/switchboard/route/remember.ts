@@ -68,23 +68,49 @@ function instances(count: number): string {
   return count === 1 ? "1 instance" : `${count} instances`;
 }
 
+/** A route was not written, or in the place of another that was evicted for it. */
+function note_full(loader: Loader, name: string, err: string): void {
+  note_incomplete(loader.dicts.state);
+  loader.report(name, { key: name, value: "", reason: err });
+}
+
 function save(loader: Loader, name: string, stored: Stored, since?: number): void {
-  const [ok, err] = dict.write_route(loader.dicts, name, stored, since);
-  if (ok === undefined || err !== undefined) {
-    // Another route may have been evicted for it.
-    note_incomplete(loader.dicts.state);
-    loader.report(name, { key: name, value: "", reason: err! });
+  const [, err] = dict.write_route(loader.dicts, name, stored, since);
+  if (err !== undefined) {
+    note_full(loader, name, err);
   }
 }
 
-/** A name has a route that was not known until now. */
-function tell_new(loader: Loader, name: string, count: number, under: boolean): void {
+/**
+ * The same for a name that was unknown a moment ago.
+ *
+ * @param since what `removals` of route/names said before it was given `stored.page`
+ * @returns false, and nothing was written: it is known by now
+ */
+function save_new(loader: Loader, name: string, stored: Stored, since: number): boolean {
+  const [, err] = dict.add_route(loader.dicts, name, stored, since);
+  if (err === dict.EXISTS) {
+    return false;
+  }
+  if (err !== undefined) {
+    note_full(loader, name, err);
+  }
+  return true;
+}
+
+/**
+ * A name has a route that was not known until now.
+ *
+ * @param under it is its pattern's route, under marks of its own
+ * @param complete what `is_complete` of store/trust says: else it may have stood in Redis for long
+ */
+function tell_new(loader: Loader, name: string, count: number, under: boolean, complete: boolean): void {
   const { state } = loader.dicts;
   const was_matched = dict.read_match(loader.dicts, name) !== undefined;
   if (was_matched) {
     dict.delete_match(loader.dicts, name);
   }
-  if (!under && (was_matched || is_complete(state))) {
+  if (!under && (was_matched || complete)) {
     note_event("route_added", name, instances(count));
   }
   const leads = has_others(loader, name);
@@ -141,7 +167,7 @@ function remember(loader: Loader, name: string, began: Began, said: Said): Loade
     enlist(loader.dicts.names, name);
   }
   if (old === undefined) {
-    tell_new(loader, name, count, under);
+    tell_new(loader, name, count, under, is_complete(state));
     revise(state);
   } else if (tell_again(state, name, old.text, lives, body, count, under)) {
     revise(state);
@@ -149,4 +175,4 @@ function remember(loader: Loader, name: string, began: Began, said: Said): Loade
   return { stored, pattern: "", missing: false };
 }
 
-export { has_others, is_pattern, is_pool, remember, save, tell_again, tell_new };
+export { has_others, is_pattern, is_pool, remember, save, save_new, tell_again, tell_new };

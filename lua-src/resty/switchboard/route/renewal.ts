@@ -29,7 +29,7 @@ export interface Renewal {
 
 /** Reads what has changed. Yields. @param over hears of each name when it is read, or could not be */
 function reload(loader: Loader, names: string[], over: Over): void {
-  const left = load_quickly(loader, names, PATIENCE, PIECE);
+  const left = load_quickly(loader, names, PATIENCE, PIECE, false);
   const waiting = new LuaSet<string>();
   for (const name of left) {
     waiting.add(name);

@@ -6,16 +6,19 @@
  */
 
 import { Command, Reply } from "../store/redis";
+import { Bytes } from "./plain";
 import { Kind, RouteRecord } from "./record";
 import { without_overlaps } from "./watched";
 
 /** The names of the layouts, as the option `schema` has them. */
 export type SchemaName = "native" | "hipache" | "planb" | "dinp";
 
-/** A route that is nothing but plain instances, as almost all are. */
+/** A route that is nothing but plain instances, as almost all are. Good until the next one is decoded. */
 export interface Plain {
-  /** Their bytes, in the order of their texts: `schema/plain`. */
-  instances: string[];
+  /** How many instances. */
+  count: number;
+  /** Their bytes, in the order of their texts: `schema/plain`. FREE of them stand before. */
+  packed: Bytes;
   /** Unix seconds until which each counts; undefined: all for ever. */
   untils: number[] | undefined;
 }

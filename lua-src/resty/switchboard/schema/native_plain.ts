@@ -3,15 +3,22 @@
  * no tables between the replies and the text of the route.
  */
 
+import { new as allocate } from "ffi";
 import { Command, Reply } from "../store/redis";
 import { Around, KeyFormat } from "./keys";
 import { Plain, Quick } from "./layout";
-import { pack } from "./plain";
+import { Bytes, FREE, pack_into, SIZE } from "./plain";
 import { Kind } from "./record";
 import { Words } from "./replies";
 
 /** More are sorted quicker by others. */
 const MOST = 32;
+
+/** The routes that are decoded, one after the other: tables of their own would be a third of the garbage of a preload. */
+const TEXTS: string[] = [];
+const UNTILS: number[] = [];
+const PACKED = allocate<Bytes>("uint8_t[?]", FREE + MOST * SIZE);
+const FOUND: Plain = { count: 0, packed: PACKED, untils: undefined };
 
 /** Sorts a few texts, and what belongs to each. Unlike table.sort it is compiled. */
 function sort_few(texts: string[], values: number[]): void {
@@ -26,6 +33,13 @@ function sort_few(texts: string[], values: number[]): void {
     }
     texts[at] = text;
     values[at] = value;
+  }
+}
+
+/** Takes from the end of a list what is more than `count`. */
+function shorten(list: unknown[], count: number): void {
+  for (const i of $range(list.length, count + 1, -1)) {
+    list[i - 1] = undefined;
   }
 }
 
@@ -102,25 +116,25 @@ function decode(kind: Kind, replies: Reply[], from: number): Plain | undefined {
   if (count < 1 || count > MOST) {
     return undefined;
   }
-  const texts: string[] = [];
-  const untils: number[] = [];
+  shorten(TEXTS, count);
+  shorten(UNTILS, count);
   for (const i of $range(1, count)) {
     const until = kind === "zset" ? tonumber(list[i * 2 - 1]) : 0;
     if (until === undefined) {
       return undefined;
     }
-    texts[i - 1] = tostring(list[(i - 1) * step]);
-    untils[i - 1] = until;
+    TEXTS[i - 1] = tostring(list[(i - 1) * step]);
+    UNTILS[i - 1] = until;
   }
-  sort_few(texts, untils);
-  for (const i of $range(1, count)) {
-    const bytes = pack(texts[i - 1]!);
-    if (bytes === undefined) {
+  sort_few(TEXTS, UNTILS);
+  for (const i of $range(0, count - 1)) {
+    if (!pack_into(PACKED, FREE + i * SIZE, TEXTS[i]!)) {
       return undefined;
     }
-    texts[i - 1] = bytes;
   }
-  return { instances: texts, untils: kind === "zset" ? untils : undefined };
+  FOUND.count = count;
+  FOUND.untils = kind === "zset" ? UNTILS : undefined;
+  return FOUND;
 }
 
 function create_quick(format: KeyFormat): Quick {

@@ -3,7 +3,11 @@
  * a third of their text.
  */
 
+import { new as allocate, string as text_of } from "ffi";
+
 const SIZE = 6;
+/** Bytes that are left free before those of instances, for who writes what stands before them: `encode_plain` of route/codec. */
+const FREE = 2;
 /** 255.255.255.255:65535 */
 const LONGEST = 21;
 const ZERO = 48;
@@ -13,14 +17,19 @@ const COLON = 58;
 /** Before the first digit of a number. */
 const NONE = -1;
 
+/** C data of bytes, from 0. */
+export type Bytes = Record<number, number>;
+
+const ONE = allocate<Bytes>("uint8_t[?]", SIZE);
+
 /**
- * The bytes of `10.0.0.5:8080`; undefined for all that is written in any other way, be it right or wrong.
+ * Writes the bytes of `10.0.0.5:8080`; false, and none, for all that is written in any other way, be it right or wrong.
  *
  * Only the one canonical text has bytes, so `unpack` gives back what was packed.
  */
-function pack(text: string): string | undefined {
+function pack_into(bytes: Bytes, at: number, text: string): boolean {
   if (text.length > LONGEST) {
-    return undefined;
+    return false;
   }
   let address = 0;
   let numbers = 0;
@@ -29,31 +38,35 @@ function pack(text: string): string | undefined {
     const byte = string.byte(text, i);
     if (byte >= ZERO && byte <= NINE) {
       if (value === 0) {
-        return undefined;
+        return false;
       }
       value = value === NONE ? byte - ZERO : value * 10 + byte - ZERO;
     } else if ((byte === DOT && numbers < 3) || (byte === COLON && numbers === 3)) {
       if (value === NONE || value > 255) {
-        return undefined;
+        return false;
       }
       address = address * 256 + value;
       numbers += 1;
       value = NONE;
     } else {
-      return undefined;
+      return false;
     }
   }
   if (numbers !== 4 || value < 1 || value > 65535) {
-    return undefined;
+    return false;
   }
-  return string.char(
-    address >>> 24,
-    (address >>> 16) & 255,
-    (address >>> 8) & 255,
-    address & 255,
-    value >>> 8,
-    value & 255,
-  );
+  bytes[at] = address >>> 24;
+  bytes[at + 1] = (address >>> 16) & 255;
+  bytes[at + 2] = (address >>> 8) & 255;
+  bytes[at + 3] = address & 255;
+  bytes[at + 4] = value >>> 8;
+  bytes[at + 5] = value & 255;
+  return true;
+}
+
+/** The same as a text. */
+function pack(text: string): string | undefined {
+  return pack_into(ONE, 0, text) ? text_of(ONE, SIZE) : undefined;
 }
 
 /** The address and the port whose bytes begin at `at` (1-based). */
@@ -62,4 +75,4 @@ function unpack(bytes: string, at: number): LuaMultiReturn<[string, number]> {
   return $multi(`${a}.${b}.${c}.${d}`, high! * 256 + low!);
 }
 
-export { pack, SIZE, unpack };
+export { FREE, pack, pack_into, SIZE, unpack };
