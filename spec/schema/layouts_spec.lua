@@ -317,8 +317,8 @@ describe("several layouts", function()
     for i, prefix in ipairs(prefixes) do
       for j, other in ipairs(prefixes) do assert.is_true(i == j or prefix:sub(1, #other) ~= other) end
     end
-    assert.same({ "a.example" }, layout.names_of_key(layouts, "frontend:a.example"))
-    assert.same({ "a.example", "@a.example" }, layout.names_of_key(layouts, "/rs/a.example"))
+    assert.same({ "a.example" }, layout.names_of_keys(layouts, { "frontend:a.example" }))
+    assert.same({ "a.example", "@a.example" }, layout.names_of_keys(layouts, { "/rs/a.example" }))
   end)
 
   it("are named once each", function()
@@ -368,7 +368,7 @@ describe("names within one layout", function()
 
   it("are what a changed key means, in every scope that has it", function()
     -- hipache's options stand in native keys.
-    assert.same({ "a.example", "a.example%native", "a.example%hipache" }, layout.names_of_key(layouts, "route:a.example"))
-    assert.same({ "a.example%dinp", "@a.example%dinp" }, layout.names_of_key(layouts, "/rs/a.example"))
+    assert.same({ "a.example", "a.example%native", "a.example%hipache" }, layout.names_of_keys(layouts, { "route:a.example" }))
+    assert.same({ "a.example%dinp", "@a.example%dinp" }, layout.names_of_keys(layouts, { "/rs/a.example" }))
   end)
 end)

@@ -8,7 +8,7 @@
 import { transaction } from "../store/redis";
 import { cause_of } from "../store/refusal";
 import { epoch_of, evictions, note_complete } from "../store/trust";
-import { names_of_key, prefixes_of } from "../schema/layout";
+import { names_of_keys, prefixes_of } from "../schema/layout";
 import { load_quickly, load_rest, Outcome } from "./bulk";
 import { Loader } from "./loader";
 import { batch_of, begin, finish, Pace, piece_of, rest } from "./pace";
@@ -104,17 +104,15 @@ function add_unread(loader: Loader, keys: string[], found: string[], all_new: bo
   const seen = new LuaSet<string>();
   const { routes } = loader.dicts;
   let [known, count] = [0, 0];
-  for (const key of keys) {
-    for (const name of names_of_key(loader.layouts, key)) {
-      if (!seen.has(name) && !is_pool(name)) {
-        seen.add(name);
-        const looks = !all_new || known > 0 || count % SAMPLE === 0;
-        count += 1;
-        if (looks && routes.get(name)[0] !== undefined) {
-          known += 1;
-        } else {
-          found.push(name);
-        }
+  for (const name of names_of_keys(loader.layouts, keys)) {
+    if (!seen.has(name) && !is_pool(name)) {
+      seen.add(name);
+      const looks = !all_new || known > 0 || count % SAMPLE === 0;
+      count += 1;
+      if (looks && routes.get(name)[0] !== undefined) {
+        known += 1;
+      } else {
+        found.push(name);
       }
     }
   }

@@ -15,7 +15,7 @@ import { Dicts } from "./dict";
 import { LONG_AGO, Stored } from "./stored";
 import { gather_as_usual, gather_little } from "./garbage";
 import { checked_epoch } from "./guard";
-import { add_all, count, last_page } from "./names";
+import { add_all, count, last_page, removals } from "./names";
 import { identity_of, RecordKind, ROUTE } from "./snapshot";
 import { abandon, add, begin, end, end_frame, read, Writer, Written } from "./snapshot_file";
 import { let_go } from "./snapshot_before";
@@ -103,14 +103,16 @@ interface Returning {
 
 /** @returns for how many there was no room */
 function write_back(dicts: Dicts, some: Returning): number {
+  const before = removals(dicts.names);
   const pages = add_all(dicts.names, some.names);
   let lost = 0;
   for (const i of $range(0, some.names.length - 1)) {
     const name = some.names[i]!;
     const stored = some.routes[i]!;
     stored.page = pages.get(name);
-    const [ok, evicted] = dict.write_route(dicts, name, stored);
-    lost += ok !== undefined && evicted === undefined ? 0 : 1;
+    // A name that stands twice in the file is there already.
+    const [, err] = dict.add_route(dicts, name, stored, before);
+    lost += err === undefined || err === dict.EXISTS ? 0 : 1;
   }
   some.names = [];
   some.routes = [];

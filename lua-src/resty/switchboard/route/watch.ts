@@ -6,7 +6,7 @@
 import { Config } from "../config";
 import { count } from "../observe/counters";
 import { tell } from "../observe/journal";
-import { names_of_key, prefixes_of } from "../schema/layout";
+import { names_of_keys, prefixes_of } from "../schema/layout";
 import { run_id, WIPED_KEY } from "../store/identity";
 import { create as create_lease, holds, Lease, look, release } from "../store/lease";
 import { close, has_more, hear, Heard, keep_asking, listen, Listener, Mode } from "../store/listener";
@@ -75,12 +75,10 @@ function stop_hearing(watch: Watch): void {
 
 function take_in(watch: Watch, heard: Heard): void {
   for (const key of heard.keys) {
-    if (key === WIPED_KEY) {
-      watch.wiped = true;
-    }
-    for (const name of names_of_key(watch.loader.layouts, key)) {
-      note(watch.renewal, name);
-    }
+    watch.wiped = watch.wiped || key === WIPED_KEY;
+  }
+  for (const name of names_of_keys(watch.loader.layouts, heard.keys)) {
+    note(watch.renewal, name);
   }
   if (heard.keys.length > 0) {
     count("switchboard_watch_changes_total", heard.keys.length);

@@ -13,7 +13,8 @@ export interface Around {
 const WIPED_KEY = "switchboard:wiped";
 
 /** The kinds of keys that a name may have. */
-const KINDS = ["backends", "route", "paths", "instances"];
+const USUAL_KIND = "backends";
+const KINDS = [USUAL_KIND, "route", "paths", "instances"];
 
 /**
  * Splits a format that was validated by `configure`.
@@ -47,6 +48,17 @@ function key(format: KeyFormat, kind: string, name: string): string {
   return first + name + last;
 }
 
+/** What stands in a key where the name does; undefined: it is not of this kind. */
+function name_in({ first, last }: Around, text: string): string | undefined {
+  const end = text.length - last.length;
+  // A key may be shorter than what stands around its name.
+  return end >= first.length &&
+    string.sub(text, 1, first.length) === first &&
+    string.sub(text, end + 1) === last
+    ? string.sub(text, first.length + 1, end)
+    : undefined;
+}
+
 /**
  * The other way round: what a key is.
  *
@@ -56,16 +68,15 @@ function split_key(
   format: KeyFormat,
   text: string,
 ): LuaMultiReturn<[string, string] | [undefined, undefined]> {
+  // As almost all are. LuaJIT does not compile a loop over keys where each begins another loop.
+  const usual = name_in(format[USUAL_KIND]!, text);
+  if (usual !== undefined) {
+    return $multi(USUAL_KIND, usual);
+  }
   for (const kind of KINDS) {
-    const { first, last } = format[kind]!;
-    const end = text.length - last.length;
-    // A key may be shorter than what stands around its name.
-    if (
-      end >= first.length &&
-      string.sub(text, 1, first.length) === first &&
-      string.sub(text, end + 1) === last
-    ) {
-      return $multi(kind, string.sub(text, first.length + 1, end));
+    const name = name_in(format[kind]!, text);
+    if (name !== undefined) {
+      return $multi(kind, name);
     }
   }
   return $multi(undefined, undefined);

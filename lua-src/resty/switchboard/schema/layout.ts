@@ -87,11 +87,13 @@ function is_known(reply: Reply | undefined): boolean {
   return type(reply) === "number" && (reply as number) > 0;
 }
 
-/** The names that a changed key means, in all layouts. */
-function names_of_key(layouts: Layout[], key: string): string[] {
+/** The names that some changed keys mean, in all layouts; one may come twice. */
+function names_of_keys(layouts: Layout[], keys: string[]): string[] {
   const names: string[] = [];
   for (const layout of layouts) {
-    layout.add_names(names, key);
+    for (const key of keys) {
+      layout.add_names(names, key);
+    }
   }
   return names;
 }
@@ -118,4 +120,4 @@ function prefixes_of(layouts: Layout[], more: string[]): string[] {
   return without_overlaps(found);
 }
 
-export { has_ports, is_known, names_of_key, prefixes_of };
+export { has_ports, is_known, names_of_keys, prefixes_of };
