@@ -14,7 +14,7 @@ import { give_way } from "./turn";
 /** Names in one round trip. */
 const SMALLEST = 8;
 const IDLE_BATCH = 64;
-const BUSY_BATCH = 21;
+const BUSY_BATCH = 20;
 /** By how many a batch grows that was short. */
 const STEP = 4;
 /** Batches on their way at a time without requests. */
