@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { eventually } from "../integration/support/eventually.ts";
 import { ask } from "../integration/support/http-client.ts";
 import { assertCalm } from "../integration/support/router.ts";
-import { checkNames, checkQuiet, heaps } from "./soak/check.ts";
+import { checkNames, checkQuiet, type Heap, heaps } from "./soak/check.ts";
 import { beatLast, fill, startChurn, type Churn } from "./soak/churn.ts";
 import { clock, openJournal } from "./soak/journal.ts";
 import { askName, newLoad, quantile, runClients, type Client, type Load } from "./soak/load.ts";
@@ -31,8 +31,11 @@ const REQUESTS = Number(process.env.REQUESTS ?? 400);
 const NAMES = Number(process.env.NAMES ?? 20_000);
 const LOGS = process.env.LOGS ?? fileURLToPath(new URL("../soak-logs", import.meta.url));
 
-/** Seconds until caches and dicts are as full as they will be; nothing is said of memory before. */
-const WARM_UP = Math.min(180, MINUTES * 60 * 0.3);
+/**
+ * Seconds until caches and dicts are as full as they will be, and what is run now and then is compiled; nothing is said of
+ * memory before.
+ */
+const WARM_UP = Math.min(300, MINUTES * 60 * 0.5);
 /** Minutes; in less nothing is as full as it will be. */
 const LONG_ENOUGH = 5;
 const SAMPLE_EVERY = 5;
@@ -155,9 +158,9 @@ async function feelPulse(world: World): Promise<void> {
 }
 
 /** Looks on until the time is over, or something has failed. */
-async function lookOn(world: World, seen: Seen): Promise<Map<string, number>> {
+async function lookOn(world: World, seen: Seen): Promise<Map<string, Heap>> {
   const { journal } = world;
-  let warm = new Map<string, number>();
+  let warm = new Map<string, Heap>();
   let [sampled, said] = [0, 0];
   let before = { requests: 0, written: 0 };
   while (journal.seconds() < MINUTES * 60 && journal.failures.length === 0) {
@@ -247,9 +250,10 @@ async function soak(world: World): Promise<Findings | undefined> {
     await checkQuiet(world);
     const last = await heaps(world.old);
     // Where a process has grown: did what lives in its Lua, or what surrounds it?
-    for (const [worker, kilobytes] of warm) {
+    for (const [worker, was] of warm) {
+      const is = last.get(worker);
       journal.note(
-        `Lua of worker ${worker} after a full collection: ${kilobytes} kB, then ${last.get(worker)} kB`,
+        `Lua of worker ${worker} after a full collection: ${was.kilobytes} kB and ${was.traces} traces, then ${is?.kilobytes} kB and ${is?.traces}`,
       );
     }
     findings = {
@@ -271,7 +275,7 @@ async function soak(world: World): Promise<Findings | undefined> {
       events: eventsOf(world),
       warm_up: WARM_UP,
       memory,
-      heaps: [...warm].map(([worker, first]) => ({ worker, first, last: last.get(worker) ?? NaN })),
+      heaps: [...warm].map(([worker, first]) => ({ worker, first, last: last.get(worker)! })),
     };
   }
   for (const tried of world.tried) {

@@ -90,12 +90,19 @@ export async function checkQuiet(world: World): Promise<void> {
   }
 }
 
-/** Kilobytes that live in each worker's Lua. */
-export async function heaps(tried: Tried): Promise<Map<string, number>> {
-  const found = new Map<string, number>();
+/** What lives in a worker's Lua: kilobytes, and how many traces. */
+export interface Heap {
+  kilobytes: number;
+  traces: number;
+}
+
+/** What lives in each worker's Lua. */
+export async function heaps(tried: Tried): Promise<Map<string, Heap>> {
+  const found = new Map<string, Heap>();
   for (const [worker, agent] of await eachWorker(tried)) {
     const { body } = await ask(tried.port, { host: "who.soak.test", path: "/soak-heap", agent });
-    found.set(worker, Number(body.split(" ")[1]));
+    const [, kilobytes, traces] = body.split(" ").map(Number);
+    found.set(worker, { kilobytes: kilobytes!, traces: traces! });
     agent.destroy();
   }
   return found;

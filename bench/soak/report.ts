@@ -2,6 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { arch, cpus, release, totalmem } from "node:os";
+import type { Heap } from "./check.ts";
 import type { Series } from "./memory.ts";
 
 export interface Findings {
@@ -28,8 +29,8 @@ export interface Findings {
   warm_up: number;
   /** In kilobytes. */
   memory: Series[];
-  /** What lives in the Lua of workers that were never reloaded, after a full collection: kilobytes. */
-  heaps: { worker: string; first: number; last: number }[];
+  /** What lives in the Lua of workers that were never reloaded, after a full collection. */
+  heaps: { worker: string; first: Heap; last: Heap }[];
 }
 
 function table(head: string[], rows: string[][]): string {
@@ -89,8 +90,14 @@ ${table(
 What lives in the Lua of the workers that were never reloaded, after a full collection:
 
 ${table(
-  ["worker", "after the warm-up, MB", "at the end, MB", "grown by"],
-  f.heaps.map(({ worker, first, last }) => [worker, mb(first), mb(last), grown(first, last)]),
+  ["worker", "after the warm-up, MB", "at the end, MB", "grown by", "traces of LuaJIT then, and at the end"],
+  f.heaps.map(({ worker, first, last }) => [
+    worker,
+    mb(first.kilobytes),
+    mb(last.kilobytes),
+    grown(first.kilobytes, last.kilobytes),
+    `${first.traces}, ${last.traces}`,
+  ]),
 )}
 
 What the routers said in their logs:

@@ -49,9 +49,12 @@ const APPS = 8;
 
 /** What a server tells of a request besides: which worker had it, and which instance. */
 const SAYS_WHO = "add_header X-Worker $pid always; add_header X-Instance $upstream_addr always;";
-/** What lives in the worker's Lua, once the collector has been through it, in kilobytes. */
+/** What lives in the worker's Lua, once the collector has been through it, in kilobytes; and how many traces it has compiled. */
 const HEAP = `location = /soak-heap { content_by_lua_block {
-  collectgarbage() collectgarbage() ngx.say(ngx.worker.pid(), " ", collectgarbage("count"))
+  collectgarbage() collectgarbage()
+  local traces, info = 0, require("jit.util").traceinfo
+  for i = 1, 65535 do if info(i) then traces = traces + 1 end end
+  ngx.say(ngx.worker.pid(), " ", collectgarbage("count"), " ", traces)
 } }`;
 
 async function startTried(

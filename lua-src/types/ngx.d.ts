@@ -248,15 +248,3 @@ declare module "resty.core.base" {
   /** The current request as a pointer (cdata or light userdata); nil outside of a request. */
   export function get_request(this: void): unknown;
 }
-
-/** @noResolution */
-declare module "table.new" {
-  function create<T extends object>(this: void, array: number, hash: number): T;
-  export = create;
-}
-
-/** @noResolution */
-declare module "table.clear" {
-  function clear(this: void, table: object): void;
-  export = clear;
-}

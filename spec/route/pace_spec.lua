@@ -69,14 +69,14 @@ describe("the pace at which all names are read", function()
     one.batch = 64
     read_some(one, 1, true, function() end)
     -- Between two requests there is often none.
-    assert.is_true(read_some(one, 5, false, function() end) <= 25)
+    assert.is_true(read_some(one, 5, false, function() end) <= 20)
     assert.is_true(one.busy)
     local busy_until = ngx.now() + 1
     repeat
       read_some(one, 1, false, function() end)
     until not one.busy or ngx.now() > busy_until
     assert.is_false(one.busy)
-    assert.is_true(pace.batch_of(one) > 25)
+    assert.is_true(pace.batch_of(one) > 20)
   end)
 
   it("gives others their turn after each step of a busy worker", function()

@@ -11,7 +11,7 @@ import * as admin_server from "./admin/server";
 import { seed_by_worker } from "./balance/dice";
 import { open as open_places } from "./balance/places";
 import { Config, read_config } from "./config";
-import { allow_long_traces } from "./config/compiler";
+import { set_up_compiler } from "./config/compiler";
 import { hear, start as start_ward } from "./health/ward";
 import { learn } from "./net/listeners";
 import { count, open_counters } from "./observe/counters";
@@ -116,7 +116,7 @@ function configure(options?: Record<string, unknown>): void {
     );
   }
   const config = read_config(options, 3);
-  allow_long_traces();
+  set_up_compiler();
   const dicts = open();
   open_places(dicts.state);
   open_counters(dicts.metrics);

@@ -56,7 +56,7 @@ function decode(
   }
 }
 
-/** Where those that are new stand in the list of names: together they get their places at once, before it is known whether all of them are plain. */
+/** Where those that are new stand in the list of names. They get their places together, before it is known who is plain. */
 interface Places {
   pages: LuaTable<string, number>;
   /** What `removals` of route/names said before. */

@@ -5,8 +5,6 @@
  * lua-resty-redis reads whatever length is announced, and makes tables of whatever size.
  */
 
-import new_table = require("table.new");
-
 /** A command's words; or the command as it is sent, from who writes many of one form. */
 export type Command = (string | number)[] | string;
 /** What Redis answers; its error is [false, message]. */
@@ -180,7 +178,7 @@ function read_list(wire: Wire, length: number, depth: number): Answered<Reply> {
   if (depth >= DEEPEST) {
     return $multi(undefined, NO_REDIS);
   }
-  const list = new_table<Reply[]>(length, 0);
+  const list: Reply[] = [];
   for (const i of $range(1, length)) {
     const word = read_word(wire);
     if (word !== undefined) {
