@@ -1,3 +1,4 @@
+local bytes = require("resty.switchboard.schema.plain")
 local codec = require("resty.switchboard.route.codec")
 local create_quick = require("resty.switchboard.schema.native_plain").create_quick
 local keys = require("resty.switchboard.schema.keys")
@@ -7,6 +8,7 @@ local wire = require("resty.switchboard.store.wire")
 
 local FORMAT = keys.parse_key_format("{kind}:{name}")
 local quick = create_quick(FORMAT)
+local packed = require("ffi").new("uint8_t[?]", bytes.FREE + bytes.MOST_PACKED * bytes.SIZE)
 
 --- A command as it is sent.
 local function written(words)
@@ -18,9 +20,9 @@ end
 --- What both ways make of the same members, where a name has nothing else.
 local function both(name, kind, members)
   local record = native.decode(FORMAT, name, kind, { {}, {}, {}, members }, 0, nil)
-  local plain = quick.decode(kind, { 0, members }, 0)
+  local plain = quick.decode(kind, { 0, members }, 0, packed)
   local slow = record and codec.join(codec.encode_lives(record), codec.encode(record))
-  local fast = plain and codec.join(lives.pack_lives(plain.untils or {}), codec.encode_plain(plain.untils and "zset" or "set", plain.packed, plain.count))
+  local fast = plain and codec.join(lives.pack_lives(plain.untils or {}), codec.encode_plain(plain.untils and "zset" or "set", packed, plain.count))
   return slow, fast, record
 end
 
@@ -74,18 +76,18 @@ describe("the quick way to a native name", function()
   end)
 
   it("is not for names with more than instances, other kinds, errors, nothing and large sets", function()
-    assert.is_table(quick.decode("set", { 0, { "10.0.0.1:80" } }, 0))
-    assert.is_nil(quick.decode("set", { 1, { "10.0.0.1:80" } }, 0))
-    assert.is_nil(quick.decode("set", { 0, {} }, 0))
+    assert.is_table(quick.decode("set", { 0, { "10.0.0.1:80" } }, 0, packed))
+    assert.is_nil(quick.decode("set", { 1, { "10.0.0.1:80" } }, 0, packed))
+    assert.is_nil(quick.decode("set", { 0, {} }, 0, packed))
     for at = 1, 2 do
       for _, wrong in ipairs { { false, "WRONGTYPE Operation against a key" }, ngx.null, "text" } do
         local replies = { 0, { "10.0.0.1:80" } }
         replies[at] = wrong
-        assert.is_nil(quick.decode("set", replies, 0))
+        assert.is_nil(quick.decode("set", replies, 0, packed))
       end
     end
     local many = {}
     for i = 1, 33 do many[i] = "10.0.0.1:" .. i end
-    assert.is_nil(quick.decode("set", { 0, many }, 0))
+    assert.is_nil(quick.decode("set", { 0, many }, 0, packed))
   end)
 end)

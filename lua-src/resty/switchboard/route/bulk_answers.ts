@@ -1,6 +1,8 @@
 /** What Redis has answered about many names goes into the shared dicts, without a table for each name and step. */
 
+import { new as allocate } from "ffi";
 import { Quick } from "../schema/layout";
+import { Bytes, FREE, MOST_PACKED, SIZE } from "../schema/plain";
 import { Reply } from "../store/redis";
 import { epoch_of, is_complete } from "../store/trust";
 import { end_turn, NOTHING, Questions } from "./bulk_questions";
@@ -17,6 +19,8 @@ import { give_way } from "./turn";
 
 /** Batches in which no new name is taken for plain, after one in which most were not. */
 const IN_FULL = 16;
+/** The instances of the route that is decoded. */
+const PACKED = allocate<Bytes>("uint8_t[?]", FREE + MOST_PACKED * SIZE);
 
 /** What the routes of the names are; the lists have their order. */
 interface Answers {
@@ -42,14 +46,14 @@ function decode(
   const { state } = loader.dicts;
   for (const i of $range(from, to)) {
     const kind = asked.kinds[i]!;
-    const plain = quick.decode(kind, replies, i * quick.commands);
+    const plain = quick.decode(kind, replies, i * quick.commands, PACKED);
     answers.bodies[i] = NOTHING;
     answers.lives[i] = "";
     answers.counts[i] = 0;
     if (plain === undefined) {
       answers.wrong += asked.texts[i] === NOTHING ? 1 : 0;
     } else if (value_of(state, asked.counters[i]!) === asked.stamps[i]) {
-      answers.bodies[i] = encode_plain(kind, plain.packed, plain.count);
+      answers.bodies[i] = encode_plain(kind, PACKED, plain.count);
       answers.lives[i] = plain.untils !== undefined ? pack_lives(plain.untils) : "";
       answers.counts[i] = plain.count;
     }

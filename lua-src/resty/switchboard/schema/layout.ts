@@ -17,8 +17,6 @@ export type SchemaName = "native" | "hipache" | "planb" | "dinp";
 export interface Plain {
   /** How many instances. */
   count: number;
-  /** Their bytes, in the order of their texts: `schema/plain`. FREE of them stand before. */
-  packed: Bytes;
   /** Unix seconds until which each counts; undefined: all for ever. */
   untils: number[] | undefined;
 }
@@ -34,8 +32,13 @@ export interface Quick {
   ask: (this: void, commands: Command[], name: string, kind: Kind) => boolean;
   /** How many it adds. */
   commands: number;
-  /** What `decode` would say of the name; undefined: that it must be asked. */
-  decode: (this: void, kind: Kind, replies: Reply[], from: number) => Plain | undefined;
+  /**
+   * What `decode` would say of the name; undefined: that it must be asked.
+   *
+   * @param packed gets the bytes of its instances, in the order of their texts: `schema/plain`. FREE of them stand before, and
+   * there is room for MOST_PACKED instances.
+   */
+  decode: (this: void, kind: Kind, replies: Reply[], from: number, packed: Bytes) => Plain | undefined;
 }
 
 export interface Layout {

@@ -3,22 +3,17 @@
  * no tables between the replies and the text of the route.
  */
 
-import { new as allocate } from "ffi";
 import { Command, Reply } from "../store/redis";
 import { Around, KeyFormat } from "./keys";
 import { Plain, Quick } from "./layout";
-import { Bytes, FREE, pack_into, SIZE } from "./plain";
+import { Bytes, FREE, MOST_PACKED, pack_into, SIZE } from "./plain";
 import { Kind } from "./record";
 import { Words } from "./replies";
-
-/** More are sorted quicker by others. */
-const MOST = 32;
 
 /** The routes that are decoded, one after the other: tables of their own would be a third of the garbage of a preload. */
 const TEXTS: string[] = [];
 const UNTILS: number[] = [];
-const PACKED = allocate<Bytes>("uint8_t[?]", FREE + MOST * SIZE);
-const FOUND: Plain = { count: 0, packed: PACKED, untils: undefined };
+const FOUND: Plain = { count: 0, untils: undefined };
 
 /** Sorts a few texts, and what belongs to each. Unlike table.sort it is compiled. */
 function sort_few(texts: string[], values: number[]): void {
@@ -105,7 +100,7 @@ function ask(forms: Forms, commands: Command[], name: string, kind: Kind): boole
   return true;
 }
 
-function decode(kind: Kind, replies: Reply[], from: number): Plain | undefined {
+function decode(kind: Kind, replies: Reply[], from: number, packed: Bytes): Plain | undefined {
   const members = replies[from + 1];
   if (replies[from] !== 0 || type(members) !== "table") {
     return undefined;
@@ -113,7 +108,7 @@ function decode(kind: Kind, replies: Reply[], from: number): Plain | undefined {
   const list = members as Words;
   const step = kind === "zset" ? 2 : 1;
   const count = list.length / step;
-  if (count < 1 || count > MOST) {
+  if (count < 1 || count > MOST_PACKED) {
     return undefined;
   }
   shorten(TEXTS, count);
@@ -128,7 +123,7 @@ function decode(kind: Kind, replies: Reply[], from: number): Plain | undefined {
   }
   sort_few(TEXTS, UNTILS);
   for (const i of $range(0, count - 1)) {
-    if (!pack_into(PACKED, FREE + i * SIZE, TEXTS[i]!)) {
+    if (!pack_into(packed, FREE + i * SIZE, TEXTS[i]!)) {
       return undefined;
     }
   }

@@ -3,8 +3,6 @@
  * a third of their text.
  */
 
-import { new as allocate, string as text_of } from "ffi";
-
 const SIZE = 6;
 /** Bytes that are left free before those of instances, for who writes what stands before them: `encode_plain` of route/codec. */
 const FREE = 2;
@@ -17,10 +15,12 @@ const COLON = 58;
 /** Before the first digit of a number. */
 const NONE = -1;
 
-/** C data of bytes, from 0. */
+/** Bytes from 0: C data, or a table. `switchboard check` has no C data. */
 export type Bytes = Record<number, number>;
 
-const ONE = allocate<Bytes>("uint8_t[?]", SIZE);
+/** Instances that are packed together at most. */
+const MOST_PACKED = 32;
+const ONE: Bytes = {};
 
 /**
  * Writes the bytes of `10.0.0.5:8080`; false, and none, for all that is written in any other way, be it right or wrong.
@@ -66,7 +66,9 @@ function pack_into(bytes: Bytes, at: number, text: string): boolean {
 
 /** The same as a text. */
 function pack(text: string): string | undefined {
-  return pack_into(ONE, 0, text) ? text_of(ONE, SIZE) : undefined;
+  return pack_into(ONE, 0, text)
+    ? string.char(ONE[0]!, ONE[1]!, ONE[2]!, ONE[3]!, ONE[4]!, ONE[5]!)
+    : undefined;
 }
 
 /** The address and the port whose bytes begin at `at` (1-based). */
@@ -75,4 +77,4 @@ function unpack(bytes: string, at: number): LuaMultiReturn<[string, number]> {
   return $multi(`${a}.${b}.${c}.${d}`, high! * 256 + low!);
 }
 
-export { FREE, pack, pack_into, SIZE, unpack };
+export { FREE, MOST_PACKED, pack, pack_into, SIZE, unpack };
