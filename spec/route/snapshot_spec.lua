@@ -288,6 +288,15 @@ describe("the snapshot of a node", function()
     assert.equal(0, keeper.state_of(dicts.state).served)
   end)
 
+  -- A route that was deleted and learnt again while the file was written stands in it as it was and as it is.
+  it("has what it says last of a name that it has twice", function()
+    write({ { "R", "a.example", 1, "before" }, { "R", "b.example", 1, "b" }, { "R", "a.example", 2, "after" } }, 2)
+    keeper.load(config(), dicts)
+    assert.equal("after", dict.read_route(dicts, "a.example").text)
+    assert.equal("b", dict.read_route(dicts, "b.example").text)
+    assert.equal(2, names.count(dicts.names))
+  end)
+
   it("is written when something has changed, and not again", function()
     assert(dict.write_route(dicts, "a.example", route("b")))
     changes.revise(dicts.state)

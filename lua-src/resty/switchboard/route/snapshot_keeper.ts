@@ -110,9 +110,8 @@ function write_back(dicts: Dicts, some: Returning): number {
     const name = some.names[i]!;
     const stored = some.routes[i]!;
     stored.page = pages.get(name);
-    // A name that stands twice in the file is there already.
-    const [, err] = dict.add_route(dicts, name, stored, before);
-    lost += err === undefined || err === dict.EXISTS ? 0 : 1;
+    const [, err] = dict.write_route(dicts, name, stored, before);
+    lost += err === undefined ? 0 : 1;
   }
   some.names = [];
   some.routes = [];
