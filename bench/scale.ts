@@ -24,6 +24,8 @@ const HOSTS = 1000;
 const FEW_ROUTES = Math.min(20_000, NAMES);
 const MANY_ROUTES = Math.min(100_000, NAMES);
 const SNAPSHOT = "/tmp/bench/snapshot/routes";
+/** Measurements without a preload, so many before it and so many after it: a machine is not always as fast. */
+const ALONE = 8;
 /** Seconds that loading may take. */
 const PATIENCE = 300;
 
@@ -127,9 +129,6 @@ async function idle(stage: Stage): Promise<Figures> {
     longest_gc_step_ms: step!,
   };
 }
-
-/** Measurements without a preload, so many before it and so many after it: a machine is not always as fast. */
-const ALONE = 8;
 
 /** Measures some times without a preload; the first time connections and caches are new. */
 async function alone(stage: Stage): Promise<number[]> {

@@ -39,7 +39,7 @@ function load_plain(
   names: string[],
   patience: number,
   piece: number,
-  are_new = false,
+  are_new: boolean,
 ): string[] {
   const quick = quick_of(loader.layouts);
   if (quick === undefined) {

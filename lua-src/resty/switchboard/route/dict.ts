@@ -81,7 +81,7 @@ function put_route(
   name: string,
   stored: Stored,
   page: number,
-  only_new = false,
+  only_new: boolean,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
   stored.page = page;
   const [value, flags] = pack(stored);
@@ -106,6 +106,28 @@ function still_stands(dicts: Dicts, page: number, name: string, since: number | 
 }
 
 /**
+ * Writes a route whose name stands on a page, and its name into the list anew if another worker has deleted the route
+ * meanwhile, or took the name for a leftover: see `tidy`.
+ *
+ * @param since what `removals` of route/names said before it was known to stand there; undefined: long ago
+ * @param only_new nil and EXISTS where there is a route
+ */
+function put_listed(
+  dicts: Dicts,
+  name: string,
+  stored: Stored,
+  page: number,
+  since: number | undefined,
+  only_new: boolean,
+): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
+  const [ok, err] = put_route(dicts, name, stored, page, only_new);
+  if (ok !== undefined && !still_stands(dicts, page, name, since)) {
+    return put_route(dicts, name, stored, add(dicts.names, name), false);
+  }
+  return $multi(ok as true, err);
+}
+
+/**
  * Writes the route of a name that was unknown a moment ago, and stands on `stored.page` since: one look for its place in a
  * large dict instead of two.
  *
@@ -119,12 +141,7 @@ function add_route(
   since: number,
 ): LuaMultiReturn<[true, string | undefined] | [undefined, string]> {
   const page = stored.page ?? 0;
-  const [ok, err] = put_route(dicts, name, stored, page, true);
-  if (ok !== undefined && !still_stands(dicts, page, name, since)) {
-    // Another worker took the name for a leftover: see `tidy`.
-    return put_route(dicts, name, stored, add(dicts.names, name));
-  }
-  return $multi(ok as true, err);
+  return put_listed(dicts, name, stored, page, since, true);
 }
 
 /**
@@ -156,12 +173,8 @@ function write_route(
   }
   const known = there > 0 ? there : given;
   const page = known > 0 ? known : add(dicts.names, name);
-  const [ok, err] = put_route(dicts, name, stored, page);
-  if (ok !== undefined && !still_stands(dicts, page, name, known > 0 ? undefined : removed)) {
-    // Another worker has deleted the route, or took the name for a leftover: see `tidy`.
-    return put_route(dicts, name, stored, add(dicts.names, name));
-  }
-  return $multi(ok as true, err);
+  const since_then = known > 0 ? undefined : removed;
+  return put_listed(dicts, name, stored, page, since_then, false);
 }
 
 /** The route of a name that stands on this page. */

@@ -12,7 +12,7 @@ export interface Around {
 /** Said by an operator: what was gone at this Unix second was meant to go. */
 const WIPED_KEY = "switchboard:wiped";
 
-/** The kinds of keys that a name may have. */
+/** The kinds of keys that a name may have, the usual one first. */
 const USUAL_KIND = "backends";
 const KINDS = [USUAL_KIND, "route", "paths", "instances"];
 
@@ -73,7 +73,8 @@ function split_key(
   if (usual !== undefined) {
     return $multi(USUAL_KIND, usual);
   }
-  for (const kind of KINDS) {
+  for (const i of $range(1, KINDS.length - 1)) {
+    const kind = KINDS[i]!;
     const name = name_in(format[kind]!, text);
     if (name !== undefined) {
       return $multi(kind, name);
